@@ -1,0 +1,1 @@
+"""Events in, a Kafka topic out: contracts, generator, file import and the embedded broker."""

@@ -1,0 +1,1 @@
+"""Contracts: one file says what an event is; everything else follows from it."""

@@ -1,0 +1,48 @@
+"""What can go wrong for a user of ``ingest``, as a tree.
+
+LakewardError                 anything a user can mend; the command line prints it and exits 2
+└── IngestError
+    ├── ContractError         a contract file is wrong: file, line, field, what is expected
+    ├── UnknownContractError  a name or topic that no contract has
+    ├── BrokerError           no broker, or it does not answer
+    ├── TopicError            a topic is missing or cannot be made
+    └── ImportFileError       a file to import, or its mapping, is wrong
+"""
+
+from __future__ import annotations
+
+
+class LakewardError(Exception):
+    """A failure the user can mend: ``message`` says what and where, ``hint`` what to do."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n  {self.hint}"
+
+
+class IngestError(LakewardError):
+    """The root of what ``ingest`` raises."""
+
+
+class ContractError(IngestError):
+    """A contract file is wrong."""
+
+
+class UnknownContractError(IngestError):
+    """No contract has this name or topic."""
+
+
+class BrokerError(IngestError):
+    """No broker is known, or it does not answer."""
+
+
+class TopicError(IngestError):
+    """A topic is missing or cannot be made."""
+
+
+class ImportFileError(IngestError):
+    """A file to import, or its mapping, is wrong."""

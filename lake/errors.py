@@ -1,0 +1,53 @@
+"""What can go wrong for a user of ``lake``, as a tree.
+
+LakewardError
+└── LakeError
+    ├── LakePathError          the lake root cannot be read or written
+    ├── ForeignTableError      a table at this path was not made by lakeward
+    ├── MissingTableError      a table that a command needs is not there yet
+    ├── OffsetGapError         Kafka no longer has the offsets that come next
+    ├── DeadLetterLimitError   too large a share of messages are dead letters
+    ├── FencedError            another writer has moved past this one
+    ├── CommitError            a commit failed and retrying did not help
+    └── QueryError             a query is wrong, or asks to write
+"""
+
+from __future__ import annotations
+
+from ingest.errors import LakewardError
+
+
+class LakeError(LakewardError):
+    """The root of what ``lake`` raises."""
+
+
+class LakePathError(LakeError):
+    """The lake root cannot be read or written."""
+
+
+class ForeignTableError(LakeError):
+    """A table at this path was not made by lakeward."""
+
+
+class MissingTableError(LakeError):
+    """A table that a command needs is not there yet."""
+
+
+class OffsetGapError(LakeError):
+    """Kafka no longer has the offsets that come next."""
+
+
+class DeadLetterLimitError(LakeError):
+    """Too large a share of messages are dead letters."""
+
+
+class FencedError(LakeError):
+    """Another writer has moved past this one."""
+
+
+class CommitError(LakeError):
+    """A commit failed and retrying did not help."""
+
+
+class QueryError(LakeError):
+    """A query is wrong, or asks to write."""

@@ -1,0 +1,52 @@
+"""Settings of ``lake``, from the environment or a ``.env`` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LakeSettings(BaseSettings):
+    """Where the Delta tables are and how the writer fills them."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True
+    )
+
+    home: Path = Field(default=Path("data"), validation_alias="LAKEWARD_HOME")
+    """Folder for everything lakeward keeps on this machine."""
+
+    lake_root: str | None = Field(default=None, validation_alias="LAKEWARD_LAKE_ROOT")
+    """Root of all Delta tables, a path or ``s3://bucket/prefix``; default ``<home>/lake``."""
+
+    writer_name: str = Field(default="lakeward", validation_alias="LAKEWARD_WRITER_NAME")
+    """Names the writer in the tables' transaction ids and the Kafka consumer group."""
+
+    flush_seconds: float = Field(default=1.0, gt=0, validation_alias="LAKEWARD_FLUSH_SECONDS")
+    """Commit at the latest this long after the first buffered message."""
+
+    flush_bytes: int = Field(default=64 * 2**20, gt=0, validation_alias="LAKEWARD_FLUSH_BYTES")
+    """Commit when this many payload bytes are buffered."""
+
+    tenants: str | None = Field(default=None, validation_alias="LAKEWARD_TENANTS")
+    """Known tenants, comma separated; unset means every tenant is known."""
+
+    dead_letter_limit: float = Field(
+        default=0.5, gt=0, le=1, validation_alias="LAKEWARD_DEAD_LETTER_LIMIT"
+    )
+    """Stop when this share of the last ``dead_letter_window`` messages are dead letters."""
+
+    dead_letter_window: int = Field(
+        default=10_000, gt=0, validation_alias="LAKEWARD_DEAD_LETTER_WINDOW"
+    )
+
+    @property
+    def root(self) -> str:
+        """The lake root as an absolute path or a URI."""
+        if self.lake_root is None:
+            return str((self.home / "lake").resolve())
+        if "://" in self.lake_root:
+            return self.lake_root.rstrip("/")
+        return str(Path(self.lake_root).resolve())
