@@ -1,0 +1,1 @@
+"""Are the tables true? Great Expectations suites, results with history, Data Docs."""

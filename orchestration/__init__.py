@@ -1,0 +1,1 @@
+"""When all this runs: Dagster definitions, no business logic."""

@@ -1,0 +1,1 @@
+"""Gold to people: the read-only catalog of views."""
