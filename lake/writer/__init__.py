@@ -1,0 +1,1 @@
+"""The writer: from Kafka topics to bronze, each message exactly once."""
