@@ -1,0 +1,62 @@
+# lakeward: `make help` lists the verbs. Needs only Python 3.11+ and make; everything else goes into .venv.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv
+READY  := $(VENV)/.ready
+DEMO_HOME ?= data/demo
+
+export UV_COMPILE_BYTECODE := 1
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+export UV_LINK_MODE := copy
+export LAKEWARD_LAUNCHED_BY := make
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint format check docs bench lock clean
+
+help: ## list the verbs
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	@$(PYTHON) -c 'import sys; v = sys.version_info; ok = (3, 11) <= v[:2] < (3, 14); sys.exit(0 if ok else "lakeward needs Python 3.11 to 3.13, and %s is %d.%d: set PYTHON=python3.x" % (sys.executable, v[0], v[1]))'
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { echo "python's venv module is missing: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+
+$(READY): $(UV) pyproject.toml uv.lock
+	@echo "installing the packages of uv.lock"
+	@$(UV) sync --frozen --quiet --inexact
+	@touch $@
+
+setup: $(READY) ## make .venv and install everything that uv.lock names
+
+demo: $(READY) ## the whole way on 200,000 generated events: marts, report, audit
+	@LAKEWARD_HOME=$(DEMO_HOME) $(BIN)/lakeward demo
+
+up: $(READY) ## broker, writer, Dagster web page and daemon, until Ctrl-C
+	@$(BIN)/lakeward up
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff, mypy, sqlfluff, yamllint and drift of generated files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/yamllint --strict .
+	@cd dbt_project && ../$(BIN)/sqlfluff lint --disable-progress-bar models
+	@$(BIN)/lakeward contracts check
+
+format: $(READY) ## let ruff mend what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## benchmarks; NAME=writer for one
+	@$(BIN)/python -m benchmarks $(NAME)
+
+lock: $(UV) ## renew uv.lock
+	@$(UV) lock --upgrade
+
+clean: ## remove what demo and tests wrote; .venv stays
+	rm -rf data dbt_project/target dbt_project/logs logs .pytest_cache .mypy_cache .ruff_cache .hypothesis

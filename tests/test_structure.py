@@ -1,0 +1,52 @@
+"""The shape of the code base: which package may import which, and what files are called."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ORDER = ["ingest", "lake", "expectations", "serving", "orchestration", "lakeward"]
+BANNED_NAMES = {"utils", "helpers", "common", "manager", "base"}
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported_packages(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_imports_point_one_way(package: str) -> None:
+    later = set(ORDER[ORDER.index(package) + 1 :])
+    offenders = {
+        str(path.relative_to(ROOT)): sorted(imported_packages(path) & later)
+        for path in modules(package)
+        if imported_packages(path) & later
+    }
+    assert offenders == {}
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    named = {path.stem for package in ORDER for path in modules(package)}
+    assert named & BANNED_NAMES == set()
+
+
+def test_each_package_with_errors_opens_with_its_tree() -> None:
+    for path in (ROOT / package / "errors.py" for package in ORDER):
+        if path.exists():
+            doc = ast.get_docstring(ast.parse(path.read_text())) or ""
+            assert "LakewardError" in doc, path
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    assert node.name in doc, f"{path}: {node.name} is not in the tree"
