@@ -32,6 +32,12 @@ class Field:
     """Decimal digits in all; ``decimal`` only."""
     scale: int = 0
     """Decimal digits after the point; ``decimal`` only."""
+    examples: tuple[str, ...] = ()
+    """Sample values, for readers; they restrict nothing."""
+    minimum: float | None = None
+    """The least value that makes sense, in ``unit``; expectations report what is below it."""
+    maximum: float | None = None
+    """The greatest value that makes sense, in ``unit``; expectations report what is above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,13 @@ class Contract:
     message_key: tuple[str, ...]
     """Columns that make the Kafka message key, so that order within them holds."""
     path: Path | None = None
+    """The file it was read from."""
+    grain: str = ""
+    """What one row is."""
+    domain: str | None = None
+    """The part of the business it belongs to."""
+    retention_days: int | None = None
+    """Days that events stay in the lake; None means for ever."""
 
     def field(self, name: str) -> Field:
         """Return the column ``name``.
