@@ -41,3 +41,6 @@ class IngestSettings(BaseSettings):
 
     topic_replication: int = Field(default=1, ge=1, validation_alias="LAKEWARD_TOPIC_REPLICATION")
     """Replicas of a topic that lakeward has to make itself."""
+
+    extra_config: str | None = Field(default=None, validation_alias="KAFKA_EXTRA_CONFIG")
+    """More librdkafka properties as one JSON object, e.g. ``{"client.rack": "eu-1a"}``."""
