@@ -13,7 +13,7 @@ export UV_LINK_MODE := copy
 export LAKEWARD_LAUNCHED_BY := make
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format check docs bench lock clean
+.PHONY: help setup demo up test lint format docs bench lock clean
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ lint: $(READY) ## ruff, mypy, sqlfluff, yamllint and drift of generated files
 format: $(READY) ## let ruff mend what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(READY) ## write the pages that are generated: commands, contracts
+	@$(BIN)/python -c "from lakeward.reference import cli_reference as r; import pathlib; pathlib.Path('docs/reference/cli.md').write_text(r())"
+	@$(BIN)/lakeward contracts generate
 
 bench: $(READY) ## benchmarks; NAME=writer for one
 	@$(BIN)/python -m benchmarks $(NAME)

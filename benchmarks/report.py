@@ -1,0 +1,49 @@
+"""What a benchmark leaves behind: figures as JSON and as a Markdown table."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+OUT = Path(__file__).parent / "out"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number and, where there is one, the bar it is held against."""
+
+    figure: str
+    value: float
+    unit: str
+    bar: float | None = None
+    higher_is_better: bool = True
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the bar is reached; None where there is no bar."""
+        if self.bar is None:
+            return None
+        return self.value >= self.bar if self.higher_is_better else self.value <= self.bar
+
+
+def publish(name: str, figures: Sequence[Figure]) -> Path:
+    """Write ``out/<name>.json``, print the figures as a Markdown table, return the path."""
+    OUT.mkdir(exist_ok=True)
+    path = OUT / f"{name}.json"
+    rows = [
+        {k: v for k, v in asdict(f).items() if k != "higher_is_better"} | {"met": f.met}
+        for f in figures
+    ]
+    path.write_text(json.dumps(rows, indent=2) + "\n")
+    print(f"\n### {name} ({os.cpu_count()} cores, {platform.machine()})\n")
+    print("| figure | value | unit | bar | met |\n|---|---:|---|---:|---|")
+    for f in figures:
+        bar = "" if f.bar is None else f"{f.bar:,g}"
+        met = {None: "", True: "yes", False: "no"}[f.met]
+        value = f"{f.value:,.0f}" if abs(f.value) >= 100 else f"{f.value:,.3g}"
+        print(f"| {f.figure} | {value} | {f.unit} | {bar} | {met} |")
+    return path
