@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 
 import typer
+from rich.markup import escape
 
 import lakeward.commands
 from ingest.errors import LakewardError
@@ -34,9 +35,11 @@ def main() -> None:
     try:
         build_app()()
     except LakewardError as error:
-        errors.print(f"[bold red]error:[/] {error.message}", highlight=False, soft_wrap=True)
+        errors.print(
+            f"[bold red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True
+        )
         if error.hint:
-            errors.print(f"  {error.hint}", highlight=False, soft_wrap=True)
+            errors.print(f"  {escape(error.hint)}", highlight=False, soft_wrap=True)
         sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt:
         errors.print("interrupted")

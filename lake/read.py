@@ -1,0 +1,206 @@
+"""Ask the lake in SQL, read-only: one view per Delta table, at its head or as of an earlier time.
+
+A reader holds views only, named ``<layer>.<table>``, in a DuckDB database in memory. Nothing can be
+written through it and nothing outside the lake root can be read: only queries are let in, file
+access is closed except for the root, and the configuration is locked. See ADR 050.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
+
+from lake.as_of import AsOf, Head
+from lake.duck import connect, delta_scan, quote_name, quote_text
+from lake.errors import QueryError
+from lake.inventory import require_tables
+from lake.tables import LAYERS, Lake, Layer
+
+FETCH_ROWS = 10_000
+_EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A table that has no view, and why: it cannot be read, or was not there at that time."""
+
+    layer: Layer
+    name: str
+    reason: str
+
+
+class LakeReader:
+    """A read-only SQL session on a lake; a context manager.
+
+    Each query sees every table at its head (a snapshot taken when the query starts), or, with
+    ``as_of``, at the one version that ``as_of`` names.
+    """
+
+    def __init__(self, lake: Lake, as_of: AsOf = Head()) -> None:  # noqa: B008 - frozen, no state
+        """Open the session and define the views.
+
+        Raises:
+            LakePathError: there is no lake at that root.
+            QueryError: DuckDB or its delta extension cannot be started, or ``as_of`` names a table
+                that there is not. A table without the wanted version is in ``left_out``.
+        """
+        require_tables(lake)
+        self._lake = lake
+        self.left_out: list[LeftOut] = []
+        tables = [(layer, name) for layer in LAYERS for name in lake.names(layer)]
+        as_of.check(tables)
+        self._connection = connect(lake)
+        try:
+            for layer in LAYERS:
+                self._connection.execute(f"create schema {quote_name(layer)}")
+            for layer, name in tables:
+                self._define(layer, name, as_of)
+            self._close_doors()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+    def interrupt(self) -> None:
+        """Stop the query that runs now; safe from another thread."""
+        self._connection.interrupt()
+
+    def columns(self, sql: str) -> list[str]:
+        """Start ``sql`` and return the names of its columns; ``rows`` then returns its rows.
+
+        Raises:
+            QueryError: it is not one query, or DuckDB refuses it.
+        """
+        check_is_query(sql)
+        try:
+            self._connection.execute(sql)
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+        except RuntimeError as error:
+            raise _interrupted(error) from error
+        return [str(column[0]) for column in self._connection.description or []]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of the query that ``columns`` started, without holding them all.
+
+        Raises:
+            QueryError: the query fails while it runs.
+        """
+        while True:
+            try:
+                found = self._connection.fetchmany(FETCH_ROWS)
+            except duckdb.Error as error:
+                raise self._explain(error) from error
+            except RuntimeError as error:
+                raise _interrupted(error) from error
+            if not found:
+                return
+            yield from found
+
+    def table(self, sql: str) -> pa.Table:
+        """Return the whole result of ``sql`` as an Arrow table.
+
+        Raises:
+            QueryError: it is not one query, or DuckDB refuses it.
+        """
+        check_is_query(sql)
+        try:
+            return self._connection.execute(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+        except RuntimeError as error:
+            raise _interrupted(error) from error
+
+    def _define(self, layer: Layer, name: str, as_of: AsOf) -> None:
+        view = f"{quote_name(layer)}.{quote_name(name)}"
+        try:
+            version = as_of.version(self._lake, layer, name)
+            scan = delta_scan(self._lake.uri(layer, name), version)
+            self._connection.execute(f"create view {view} as from {scan}")
+        except QueryError as error:
+            self.left_out.append(LeftOut(layer, name, error.message))
+        except (duckdb.Error, DeltaError, OSError) as error:
+            reason = str(error).strip().splitlines()[0]
+            self.left_out.append(LeftOut(layer, name, f"it cannot be read: {reason}"))
+
+    def _close_doors(self) -> None:
+        folder = quote_text(self._lake.root.rstrip("/") + "/")
+        for statement in (
+            "set autoinstall_known_extensions = false",
+            "set autoload_known_extensions = false",
+            f"set allowed_directories = [{folder}]",
+            "set enable_external_access = false",
+            "set python_enable_replacements = false",
+            "set lock_configuration = true",
+        ):
+            self._connection.execute(statement)
+
+    def _explain(self, error: duckdb.Error) -> QueryError:
+        """Turn DuckDB's error into one that also names what could not be read."""
+        text = str(error).strip()
+        hint = None
+        if isinstance(error, duckdb.CatalogException):
+            hint = "`lakeward tables` lists what there is; a table's name is <layer>.<table>"
+        for gone in self.left_out:
+            if re.search(rf"\b{re.escape(gone.name)}\b", text):
+                hint = f"{gone.layer}.{gone.name} is left out: {gone.reason}"
+        if isinstance(error, duckdb.PermissionException):
+            hint = "a query reads the lake's tables only, no other files"
+        return QueryError(text, hint=hint)
+
+
+def check_is_query(sql: str) -> None:
+    """Make sure that ``sql`` is one statement and only reads.
+
+    Raises:
+        QueryError: it is empty, is no SQL, is several statements, or would write.
+    """
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        raise QueryError(str(error).strip()) from error
+    if not statements:
+        raise QueryError("the query is empty", hint="try: lakeward query 'show all tables'")
+    kinds = [statement.type for statement in statements]
+    # DuckDB unrolls one PIVOT without IN into the creation of its enum and a SELECT.
+    is_pivot = kinds == [duckdb.StatementType.CREATE, duckdb.StatementType.SELECT] and not (
+        statements[0].query.strip()
+    )
+    if len(statements) > 1 and not is_pivot:
+        raise QueryError(f"give one query, not {len(statements)} statements")
+    if kinds[0] == duckdb.StatementType.EXPLAIN:
+        opening = _EXPLAIN.match(sql)
+        if opening is None:
+            raise QueryError("write EXPLAIN first, without a comment before it")
+        check_is_query(sql[opening.end() :])
+    elif not is_pivot and kinds[0] != duckdb.StatementType.SELECT:
+        raise QueryError(
+            f"{kinds[0].name} is not a query, and the lake is read-only here",
+            hint="tables are written by `lakeward write` (bronze) and dbt (silver and gold)",
+        )
+
+
+def _interrupted(error: RuntimeError) -> BaseException:
+    """Return the Ctrl-C that DuckDB hides in a RuntimeError, or the error itself."""
+    return KeyboardInterrupt() if str(error) == "Query interrupted" else error
