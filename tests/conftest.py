@@ -1,0 +1,125 @@
+"""Fixtures for every test: a clean environment, and Kafka of two kinds.
+
+Tests that take ``kafka`` run twice, on the embedded broker and on Apache Kafka. Three variables
+steer the second kind:
+
+- ``LAKEWARD_TEST_KAFKA=host:port`` uses a broker that runs already, instead of starting one.
+- ``LAKEWARD_REQUIRE_APACHE_KAFKA=1`` makes its absence a failure; otherwise those tests are skipped
+  and pytest's summary says in one line what is missing and how to get it.
+- ``LAKEWARD_CACHE`` is where the jars from Maven Central are kept (default ~/.cache/lakeward).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from ingest.broker import EmbeddedBroker
+from ingest.errors import BrokerError
+from ingest.kafka import check_reachable
+from ingest.settings import IngestSettings
+from tests.kafka_servers.apache import ApacheKafka
+from tests.kafka_servers.distribution import KafkaUnavailableError
+from tests.kafka_servers.topics import KafkaForTest
+
+FOR_TESTS = {"LAKEWARD_TEST_KAFKA", "LAKEWARD_CACHE"}
+
+KafkaKind = Literal["embedded", "apache"]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the person who runs the tests leaks into them."""
+    for name in list(os.environ):
+        if (
+            name.startswith(("LAKEWARD_", "KAFKA_"))
+            and not name.startswith("LAKEWARD_REQUIRE_")
+            and name not in FOR_TESTS
+        ):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an embedded broker that all tests share."""
+    with EmbeddedBroker(tmp_path_factory.mktemp("embedded")) as broker:
+        yield broker.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def apache_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an Apache Kafka that all tests share."""
+    external = os.environ.get("LAKEWARD_TEST_KAFKA")
+    if external:
+        try:
+            check_reachable(IngestSettings(_env_file=None, bootstrap_servers=external))
+        except BrokerError as error:
+            pytest.fail(f"LAKEWARD_TEST_KAFKA={external}: {error}", pytrace=False)
+        yield external
+        return
+    with _apache_or_skip(lambda: ApacheKafka(tmp_path_factory.mktemp("apache"))) as server:
+        yield server.bootstrap_servers
+
+
+@pytest.fixture(params=["embedded", "apache"])
+def kafka(request: pytest.FixtureRequest, tmp_path: Path) -> KafkaForTest:
+    """A broker for one test body that runs on both kinds."""
+    address = request.getfixturevalue(f"{request.param}_server")
+    return kafka_for_test(request.param, address, tmp_path)
+
+
+@pytest.fixture
+def embedded_kafka(embedded_server: str, tmp_path: Path) -> KafkaForTest:
+    """The shared embedded broker, for tests where the kind of broker makes no difference."""
+    return kafka_for_test("embedded", embedded_server, tmp_path)
+
+
+@pytest.fixture
+def apache_kafka(apache_server: str, tmp_path: Path) -> KafkaForTest:
+    """The shared Apache Kafka, for what only it can do: transactions, compaction, DeleteRecords."""
+    return kafka_for_test("apache", apache_server, tmp_path)
+
+
+@pytest.fixture
+def make_apache_kafka(tmp_path: Path) -> Iterator[Callable[..., ApacheKafka]]:
+    """Start Apache Kafkas of the test's own; takes what ``ApacheKafka`` takes after the folder."""
+    with ExitStack() as servers:
+
+        def make(**options: object) -> ApacheKafka:
+            folder = tmp_path / f"own-kafka-{len(made)}"
+            made.append(folder)
+            return servers.enter_context(
+                _apache_or_skip(lambda: ApacheKafka(folder, **options))  # type: ignore[arg-type]
+            )
+
+        made: list[Path] = []
+        yield make
+
+
+@pytest.fixture
+def own_apache_kafka(make_apache_kafka: Callable[..., ApacheKafka]) -> ApacheKafka:
+    """An Apache Kafka that the test may kill, stop, start and restart."""
+    return make_apache_kafka()
+
+
+def kafka_for_test(kind: KafkaKind, address: str, tmp_path: Path) -> KafkaForTest:
+    """Return the handle on a running broker, with a home of the test's own."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    settings = IngestSettings(_env_file=None, home=home, bootstrap_servers=address)
+    return KafkaForTest(kind, settings, address)
+
+
+def _apache_or_skip(make: Callable[[], ApacheKafka]) -> ApacheKafka:
+    try:
+        return make()
+    except KafkaUnavailableError as error:
+        reason = f"tests on Apache Kafka are left out: {error}"
+    if os.environ.get("LAKEWARD_REQUIRE_APACHE_KAFKA", "0") not in ("", "0"):
+        pytest.fail(f"LAKEWARD_REQUIRE_APACHE_KAFKA is set, but {reason}", pytrace=False)
+    pytest.skip(reason)

@@ -1,0 +1,1 @@
+"""Kafka servers for tests and benchmarks."""
