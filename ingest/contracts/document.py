@@ -123,8 +123,8 @@ class _Builder:
         self._scalars = yaml.constructor.SafeConstructor()
         self._open: set[int] = set()
 
-    def build(self, source: yaml.Node, where: str) -> Node:
-        line = source.start_mark.line + 1
+    def build(self, source: yaml.Node, where: str, line: int | None = None) -> Node:
+        line = source.start_mark.line + 1 if line is None else line
         if id(source) in self._open:
             self._problems.add(line, where, "expected a value, this alias contains itself")
             return Node(None, line)
@@ -160,5 +160,5 @@ class _Builder:
                 first = mapping[key].line
                 self._problems.add(line, f"{where}.{key}", f"is given twice, first in line {first}")
                 continue
-            mapping[key] = self.build(value_node, f"{where}.{key}")
+            mapping[key] = self.build(value_node, f"{where}.{key}", line)
         return mapping

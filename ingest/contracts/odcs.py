@@ -64,5 +64,11 @@ DECIMAL: Final = re.compile(r"(?:decimal|numeric)\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)"
 MAX_PRECISION: Final = 38
 """Delta's limit, and Arrow's for ``decimal128``."""
 
+FLOATS: Final = frozenset({"double", "float", "float64", "real", "number"})
+"""Physical types of a number that is kept as a 64-bit float."""
+
+PII: Final = "pii"
+"""The ``classification`` of personal data."""
+
 DAYS: Final = {"d": 1, "day": 1, "days": 1, "y": 365, "yr": 365, "year": 365, "years": 365}
 """Days in each unit that a retention may be given in."""
