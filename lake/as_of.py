@@ -11,8 +11,8 @@ from typing import Protocol
 from lake.errors import QueryError
 from lake.tables import LAYERS, Lake, Layer
 
-SAME_SECOND = 1_000
-"""More commits than a table can take in one second."""
+RECENT_COMMITS = 1_000
+"""Looked at first; only an older moment costs reading the whole history."""
 
 Tables = Sequence[tuple[Layer, str]]
 
@@ -59,17 +59,17 @@ class AtTime:
         Raises:
             QueryError: the table's first known version is later.
         """
+        # deltalake's own load_as_version compares whole seconds only, and its history numbers the
+        # commits wrongly on a table that is not at its head: so the head's history is searched.
         table = lake.open(layer, name)
-        # deltalake compares whole seconds, and answers with the first version it has when the
-        # moment lies before that: so step back over commits of the same second.
-        table.load_as_version(self.moment)
-        commits = table.history(SAME_SECOND)
-        for commit in commits:
-            if commit_time(commit["timestamp"]) <= self.moment:
-                return int(commit["version"])
+        for limit in (RECENT_COMMITS, None):
+            commits = table.history(limit)
+            for commit in commits:
+                if commit_time(commit["timestamp"]) <= self.moment:
+                    return int(commit["version"])
         first = commit_time(commits[-1]["timestamp"])
         raise QueryError(
-            f"it was not there at {self.moment.isoformat()}: its first version is of "
+            f"it was not there at {self.moment.isoformat()}: its first known version is of "
             f"{first.isoformat(timespec='milliseconds')}"
         )
 
