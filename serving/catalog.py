@@ -1,0 +1,136 @@
+"""The file that BI tools open: a DuckDB database of views on the lake's Delta tables.
+
+It holds no data, so readers never wait for a build and never block one: a view reads the Delta
+table's head each time it is asked (ADR 051). The file itself is replaced, in one rename, only when
+the list of views changes; whoever has the old file open goes on reading the same tables.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from deltalake.exceptions import DeltaError
+
+from lake.duck import DELTA, HTTPFS, connect, delta_scan, extension_file, quote_name, quote_text
+from lake.errors import LakePathError, QueryError
+from lake.tables import LAYERS, Lake
+
+logger = logging.getLogger(__name__)
+
+_VIEWS = """
+    select schema_name, view_name, sql, comment
+    from duckdb_views() where not internal order by all
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogResult:
+    """What a build of the catalog did."""
+
+    path: Path
+    tables: int
+    """Views in the catalog."""
+    is_changed: bool
+    """False when the file had these very views and was left alone."""
+    left_out: tuple[str, ...]
+    """Tables that could not be read, as ``<layer>.<table>: reason``."""
+
+
+def catalog_path(home: Path) -> Path:
+    """Where the catalog of a lakeward home is."""
+    return home / "serving" / "catalog.duckdb"
+
+
+def build_catalog(lake: Lake, path: Path) -> CatalogResult:
+    """Make ``path`` hold one view ``<layer>.<table>`` for each readable table of ``lake``.
+
+    Raises:
+        LakePathError: the folder of ``path`` cannot be written.
+        QueryError: DuckDB or its delta extension cannot be started.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=path.parent) as folder:
+            beside = Path(folder) / path.name
+            left_out = _write_views(lake, beside)
+            wanted = _read_views(beside) or []
+            is_changed = not path.exists() or _read_views(path) != wanted
+            if is_changed:
+                os.replace(beside, path)
+    except OSError as error:
+        raise LakePathError(
+            f"the catalog {path} cannot be written: {error}",
+            hint="LAKEWARD_HOME says where it is kept",
+        ) from error
+    logger.info(
+        "catalog built", extra={"path": str(path), "views": len(wanted), "changed": is_changed}
+    )
+    return CatalogResult(path, len(wanted), is_changed, left_out)
+
+
+def install_extensions(lake: Lake, folder: Path | None = None) -> list[Path]:
+    """Copy the extensions that the views need to where DuckDB looks for them by itself.
+
+    After that ``duckdb.connect("catalog.duckdb", read_only=True)`` works without internet, for
+    programs with the same DuckDB version. ``folder`` is DuckDB's ``extension_directory``; default
+    ``~/.duckdb/extensions``.
+
+    Raises:
+        QueryError: an extension's wheel is not installed for this DuckDB version.
+        LakePathError: the folder cannot be written.
+    """
+    row = duckdb.connect().execute("select platform from pragma_platform()").fetchone()
+    assert row is not None
+    root = folder or Path.home() / ".duckdb" / "extensions"
+    target = root / f"v{duckdb.__version__}" / str(row[0])
+    copied = []
+    for name in (DELTA, HTTPFS) if lake.is_remote else (DELTA,):
+        source = extension_file(name)
+        if source is None:
+            raise QueryError(
+                f"there is no extension {name} for DuckDB {duckdb.__version__} here",
+                hint=f"install the wheel duckdb-extension-{name}=={duckdb.__version__}",
+            )
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target / f".{source.name}.{os.getpid()}")
+            os.replace(target / f".{source.name}.{os.getpid()}", target / source.name)
+        except OSError as error:
+            raise LakePathError(f"{target} cannot be written: {error}") from error
+        copied.append(target / source.name)
+    return copied
+
+
+def _write_views(lake: Lake, path: Path) -> tuple[str, ...]:
+    left_out = []
+    with connect(lake, path) as connection:
+        for layer in LAYERS:
+            connection.execute(f"create schema {quote_name(layer)}")
+            for name in lake.names(layer):
+                view = f"{quote_name(layer)}.{quote_name(name)}"
+                try:
+                    about = lake.open(layer, name).metadata().description
+                    scan = delta_scan(lake.uri(layer, name))
+                    connection.execute(f"create view {view} as from {scan}")
+                except (duckdb.Error, DeltaError) as error:
+                    left_out.append(f"{layer}.{name}: {str(error).strip().splitlines()[0]}")
+                    continue
+                if about:
+                    connection.execute(f"comment on view {view} is {quote_text(about)}")
+    return tuple(left_out)
+
+
+def _read_views(path: Path) -> list[tuple[str, str, str, str | None]] | None:
+    """Return the definitions in a catalog file; None when it is no such file."""
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            return connection.execute(_VIEWS).fetchall()
+    except duckdb.Error:
+        logger.warning("catalog unreadable, it is replaced", extra={"path": str(path)})
+        return None
