@@ -6,6 +6,8 @@ LakewardError                 anything a user can mend; the command line prints 
     ├── UnknownContractError  a name or topic that no contract has
     ├── BrokerError           no broker, or it does not answer
     ├── TopicError            a topic is missing or cannot be made
+    ├── DeliveryError         the broker did not take every message that was sent
+    ├── GeneratorError        the generator is asked for something that it cannot make
     └── ImportFileError       a file to import, or its mapping, is wrong
 """
 
@@ -42,6 +44,14 @@ class BrokerError(IngestError):
 
 class TopicError(IngestError):
     """A topic is missing or cannot be made."""
+
+
+class DeliveryError(IngestError):
+    """The broker did not take every message that was sent."""
+
+
+class GeneratorError(IngestError):
+    """The generator is asked for something that it cannot make."""
 
 
 class ImportFileError(IngestError):
