@@ -8,12 +8,18 @@ from ingest.contracts.model import Contract, Field, FieldKind
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+_TIMESTAMP = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+    r"([Zz]|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?$"
+)
+"""ISO 8601 to the second or finer. Not ``format: date-time``: that asks for an offset."""
+
 _TYPES: dict[FieldKind, dict[str, Any]] = {
     "string": {"type": "string"},
     "integer": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
     "number": {"type": "number"},
     "boolean": {"type": "boolean"},
-    "timestamp": {"type": "string", "format": "date-time"},
+    "timestamp": {"type": "string", "pattern": _TIMESTAMP},
     "date": {"type": "string", "format": "date"},
     "map": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
     "json": {},
@@ -50,9 +56,16 @@ def _property(field: Field) -> dict[str, Any]:
 
 def _decimal(field: Field) -> dict[str, Any]:
     """A JSON number, or text for a producer whose JSON library would round it."""
-    whole = field.precision - field.scale
-    fraction = rf"(\.[0-9]{{0,{field.scale}}}0*)?" if field.scale else r"(\.0*)?"
-    return {"type": ["number", "string"], "pattern": rf"^-?0*[0-9]{{1,{max(whole, 1)}}}{fraction}$"}
+    digits = field.precision - field.scale
+    whole = f"(0|[1-9][0-9]{{0,{digits - 1}}})" if digits else "0"
+    fraction = rf"(\.[0-9]{{1,{field.scale}}})?" if field.scale else ""
+    bound = 10**digits
+    return {
+        "type": ["number", "string"],
+        "pattern": f"^-?{whole}{fraction}$",
+        "exclusiveMinimum": -bound,
+        "exclusiveMaximum": bound,
+    }
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ class Field:
     description: str = ""
     unit: str | None = None
     allowed: tuple[str, ...] = ()
-    """Allowed values; empty means any."""
+    """Values that are expected, empty for any. A row with another one is kept: expectations report
+    it, so that a product's new value is noticed without being lost."""
     pii: bool = False
     precision: int = 38
     """Decimal digits in all; ``decimal`` only."""
