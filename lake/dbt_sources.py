@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 import yaml
 
-from ingest.contracts.model import Contract
+from ingest.contracts.model import Contract, Field
 from ingest.contracts.reference import column_doc
 from lake.schema import bronze_schema, dead_letter_schema
 from lake.tables import DEAD_LETTERS
@@ -88,8 +88,7 @@ def _contract_table(contract: Contract) -> dict[str, Any]:
     for column in bronze_schema(contract):
         field = by_name.get(column.name)
         doc = SYSTEM_COLUMNS[column.name] if field is None else column_doc(field)
-        pii = field is not None and field.pii
-        columns.append(_column(column, doc, pii=pii))
+        columns.append(_column(column, doc, {} if field is None else _rules(field)))
     meta = {
         "owner": contract.owner,
         "topic": contract.topic,
@@ -110,16 +109,28 @@ def _dead_letter_table() -> dict[str, Any]:
     return {
         "name": DEAD_LETTERS,
         "description": "Messages that became no row of their contract's table, with the reason.",
-        "columns": [_column(c, docs[c.name], pii=False) for c in dead_letter_schema()],
+        "columns": [_column(c, docs[c.name], {}) for c in dead_letter_schema()],
     }
 
 
-def _column(column: pa.Field, description: str, *, pii: bool) -> dict[str, Any]:
+def _rules(field: Field) -> dict[str, Any]:
+    """Return what the models' macros and tests take from the contract instead of repeating it."""
+    rules: dict[str, Any] = {}
+    if field.pii:
+        rules["pii"] = True
+    if field.required:
+        rules["required"] = True
+    if field.allowed:
+        rules["allowed_values"] = list(field.allowed)
+    return rules
+
+
+def _column(column: pa.Field, description: str, meta: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"name": column.name, "data_type": duckdb_type(column.type)}
     if description:
         found["description"] = description
-    if pii:
-        found["config"] = {"meta": {"pii": True}}
+    if meta:
+        found["config"] = {"meta": dict(meta)}
     return found
 
 

@@ -4,12 +4,15 @@ LakewardError
 └── LakeError
     ├── LakePathError          the lake root cannot be read or written
     ├── ForeignTableError      a table at this path was not made by lakeward
+    ├── SchemaConflictError    a table's column has another type than its contract says
     ├── MissingTableError      a table that a command needs is not there yet
     ├── OffsetGapError         Kafka no longer has the offsets that come next
     ├── DeadLetterLimitError   too large a share of messages are dead letters
     ├── FencedError            another writer has moved past this one
     ├── CommitError            a commit failed and retrying did not help
-    └── QueryError             a query is wrong, or asks to write
+    ├── QueryError             a query is wrong, or asks to write
+    ├── BuildError             a model, or the dbt project, cannot be built
+    └── ConcurrentBuildError   another build wrote the same table in the meantime
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ class LakePathError(LakeError):
 
 class ForeignTableError(LakeError):
     """A table at this path was not made by lakeward."""
+
+
+class SchemaConflictError(LakeError):
+    """A table's column has another type than its contract says."""
 
 
 class MissingTableError(LakeError):
@@ -51,3 +58,11 @@ class CommitError(LakeError):
 
 class QueryError(LakeError):
     """A query is wrong, or asks to write."""
+
+
+class BuildError(LakeError):
+    """A model, or the dbt project, cannot be built."""
+
+
+class ConcurrentBuildError(BuildError):
+    """Another build wrote the same table in the meantime."""
