@@ -1,0 +1,10 @@
+"""Names of the jobs; what each selects is in ``definitions``."""
+
+from __future__ import annotations
+
+BUILD_JOB = "build"
+"""Checks bronze, builds silver and gold from what is new, checks both."""
+EVERYTHING_JOB = "everything"
+"""The same, after draining what is in Kafka."""
+AUDIT_JOB = "audit"
+FORGET_JOB = "forget_old_runs"

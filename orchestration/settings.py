@@ -1,0 +1,61 @@
+"""Settings of ``orchestration``, from the environment or a ``.env`` file."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class OrchestrationSettings(BaseSettings):
+    """When things run, and where Dagster keeps what it knows."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True
+    )
+
+    home: Path = Field(default=Path("data"), validation_alias="LAKEWARD_HOME")
+    """Folder for everything lakeward keeps on this machine."""
+
+    dagster_host: str = Field(default="127.0.0.1", validation_alias="LAKEWARD_DAGSTER_HOST")
+    """The address Dagster's page listens on. The page has no login: keep it private."""
+
+    dagster_port: int | None = Field(
+        default=None, ge=1, le=65535, validation_alias="LAKEWARD_DAGSTER_PORT"
+    )
+    """The port of Dagster's page; unset means 3000, or the next free one."""
+
+    watch_seconds: int = Field(default=30, ge=5, validation_alias="LAKEWARD_WATCH_SECONDS")
+    """How often the sensor looks for new bronze versions."""
+
+    build_seconds: int = Field(default=120, ge=0, validation_alias="LAKEWARD_BUILD_SECONDS")
+    """The least time between two builds that new events cause."""
+
+    build_cron: str = Field(default="5 * * * *", validation_alias="LAKEWARD_BUILD_CRON")
+    """When everything is built and checked whether or not events came (UTC)."""
+
+    audit_cron: str = Field(default="35 3 * * *", validation_alias="LAKEWARD_AUDIT_CRON")
+    """When the audit runs (UTC)."""
+
+    history_start: date = Field(default=date(2015, 1, 1), validation_alias="LAKEWARD_HISTORY_START")
+    """The first event date that a backfill may name."""
+
+    fresh_hours: float = Field(default=6.0, ge=0.1, validation_alias="LAKEWARD_FRESH_HOURS")
+    """Tables that were not written for so long, or hold no newer event, are stale."""
+
+    run_retention_days: int = Field(
+        default=30, ge=1, validation_alias="LAKEWARD_RUN_RETENTION_DAYS"
+    )
+    """Dagster forgets its runs and their logs after so many days."""
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's own folder, absolute as Dagster wants it."""
+        return (self.home / "dagster").resolve()
+
+    @property
+    def logs(self) -> Path:
+        """Where ``lakeward up`` writes what its processes say."""
+        return (self.home / "logs").resolve()

@@ -1,0 +1,117 @@
+"""One running process of a service, with everything it started, and its log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from orchestration.stack import tether
+from orchestration.stack.service import Service
+
+LOG_BYTES = 10 * 2**20
+LOGS_KEPT = 3
+LINES_REMEMBERED = 12
+WORTH_SHOWING = re.compile(r"\b(WARN(ING)?|ERROR|CRITICAL|FATAL)\b|^error:|^Traceback", re.I)
+POLL_S = 0.05
+READ_S = 2.0
+
+
+class Child:
+    """A started service. It leads a process group of its own, so that its children end with it."""
+
+    def __init__(self, service: Service, logs: Path, show: Callable[[str, str], None]) -> None:
+        """Start ``service``; ``show(name, line)`` is called for lines that look like warnings."""
+        self.service = service
+        self.log = logs / f"{service.name}.log"
+        self.tail: deque[str] = deque(maxlen=LINES_REMEMBERED)
+        self._show = show
+        self._cleared = False
+        logs.mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(  # noqa: S603 - commands are made by this package
+            [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *service.command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **service.environment},
+            start_new_session=True,
+            text=True,
+            errors="replace",
+        )
+        self._reader = threading.Thread(
+            target=self._copy_output, name=f"log-{service.name}", daemon=True
+        )
+        self._reader.start()
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative for a signal."""
+        return self._process.poll()
+
+    @property
+    def pid(self) -> int:
+        """The process, which is also its group."""
+        return self._process.pid
+
+    def ended(self) -> str | None:
+        """None while it runs, else how it ended in words."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+    def stop(self, seconds: float) -> bool:
+        """End it and all it started; False when it had to be killed.
+
+        SIGTERM goes to the leader alone, which knows in which order its children end; what is
+        left of the group after ``seconds``, or after the leader ended, is killed.
+        """
+        if self._process.poll() is None:
+            self._process.terminate()
+        by_itself = self._wait(seconds)
+        self.clear()
+        return by_itself
+
+    def clear(self) -> None:
+        """Kill what is left of its group and read its output to the end."""
+        if self._cleared:
+            return
+        self._cleared = True  # once only: an empty group's number may come to belong to another
+        with suppress(ProcessLookupError):  # the whole group has ended
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._reader.join(timeout=READ_S)
+
+    def _wait(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                return True
+            time.sleep(POLL_S)
+        return self._process.poll() is not None
+
+    def _copy_output(self) -> None:
+        handler = RotatingFileHandler(
+            self.log, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8"
+        )
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            for line in output:
+                text = line.rstrip("\n")
+                handler.handle(logging.LogRecord("up", logging.INFO, "", 0, text, None, None))
+                if text.strip():
+                    self.tail.append(text)
+                if WORTH_SHOWING.search(text):
+                    self._show(self.service.name, text)
+        handler.close()

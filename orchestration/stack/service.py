@@ -1,0 +1,27 @@
+"""What ``lakeward up`` runs: the description of one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One long-running process."""
+
+    name: str
+    """Names its log file and its lines on the console."""
+    what: str
+    """What it does, for the table that a user sees."""
+    command: tuple[str, ...]
+    is_ready: Callable[[], bool]
+    """True once it does its work. Asked often, so it must answer within a second or so."""
+    where: str = ""
+    """An address to look at, for the table."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables besides those of this process."""
+    start_seconds: float = 90.0
+    """Time it may take to be ready."""
+    stop_seconds: float = 20.0
+    """Time it may take to end after SIGTERM before it is killed."""

@@ -1,0 +1,96 @@
+"""The processes that ``lakeward up`` runs beside the broker."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration.instance import DEFINITIONS_MODULE, LOCATION
+from orchestration.stack.health import DagsterPage, code_server_serves
+from orchestration.stack.service import Service
+
+LAKEWARD = (sys.executable, "-m", "lakeward")
+CODE_HOST = "127.0.0.1"
+
+GENERATOR = "generator"
+WRITER = "writer"
+CODE = "dagster-code"
+PAGE = "dagster-page"
+DAEMON = "dagster-daemon"
+
+
+@dataclass(frozen=True, slots=True)
+class DagsterPlan:
+    """Where Dagster's processes listen and what they read."""
+
+    host: str
+    port: int
+    code_port: int
+    workspace: Path
+    environment: Mapping[str, str]
+    """At least DAGSTER_HOME."""
+
+    @property
+    def url(self) -> str:
+        """The page's address for a browser on this machine."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        return f"http://{host}:{self.port}"
+
+    @property
+    def page(self) -> DagsterPage:
+        """The page, to ask it things."""
+        return DagsterPage(self.url)
+
+
+def code_server(plan: DagsterPlan) -> Service:
+    """Holds the definitions for the page and the daemon, and is the parent of the runs."""
+    return Service(
+        name=CODE,
+        what="holds the definitions, runs the runs",
+        where=f"{CODE_HOST}:{plan.code_port}",
+        command=(
+            *(sys.executable, "-m", "dagster", "code-server", "start"),
+            *("--host", CODE_HOST, "--port", str(plan.code_port)),
+            *("--module-name", DEFINITIONS_MODULE, "--location-name", LOCATION),
+            "--use-python-environment-entry-point",
+        ),
+        environment=plan.environment,
+        is_ready=lambda: code_server_serves(CODE_HOST, plan.code_port),
+        start_seconds=180.0,
+        stop_seconds=15.0,
+    )
+
+
+def page(plan: DagsterPlan) -> Service:
+    """Dagster's web page."""
+    return Service(
+        name=PAGE,
+        what="assets, runs, checks, backfills",
+        where=plan.url,
+        command=(
+            *(sys.executable, "-m", "dagster_webserver"),
+            *("--host", plan.host, "--port", str(plan.port), "--workspace", str(plan.workspace)),
+        ),
+        environment=plan.environment,
+        is_ready=plan.page.answers,
+        stop_seconds=10.0,
+    )
+
+
+def daemon(plan: DagsterPlan) -> Service:
+    """Sensors, schedules, the run queue, backfills and freshness."""
+    began = time.time()
+    return Service(
+        name=DAEMON,
+        what="sensor, schedules, queue",
+        command=(
+            *(sys.executable, "-m", "dagster._daemon", "run"),
+            *("--workspace", str(plan.workspace)),
+        ),
+        environment=plan.environment,
+        is_ready=lambda: plan.page.daemon_beats_since(began),
+        stop_seconds=15.0,
+    )
