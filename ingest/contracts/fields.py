@@ -44,9 +44,9 @@ def read_fields(read: Reader, table_node: Node, table: Keys, name: str) -> list[
     names: dict[str, int] = {}
     members: dict[str, int] = {}
     for index, item in enumerate(listed.value):
-        numbered = f"{name}.properties[{index}]"
-        keys = read.mapping(item, numbered, PROPERTY_KEYS)
-        column = None if keys is None else read.text(item, keys, "name", numbered)
+        place = f"{name}.{_named(item) or f'properties[{index}]'}"
+        keys = read.mapping(item, place, PROPERTY_KEYS)
+        column = None if keys is None else read.text(item, keys, "name", place)
         if keys is None or column is None:
             continue
         where = f"{name}.{column}"
@@ -58,6 +58,12 @@ def read_fields(read: Reader, table_node: Node, table: Keys, name: str) -> list[
         position = _key_position(read, item, keys, field, where, len(listed.value) + index)
         found.append(FieldEntry(field, item, position))
     return found
+
+
+def _named(item: Node) -> str | None:
+    """The name of a field before anything else about it is known to be right."""
+    name = item.value.get("name") if isinstance(item.value, dict) else None
+    return name.value if name is not None and isinstance(name.value, str) else None
 
 
 def _refuse_repeat(

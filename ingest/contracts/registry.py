@@ -30,6 +30,9 @@ class ContractSet:
     def __len__(self) -> int:
         return len(self.contracts)
 
+    def __contains__(self, contract: object) -> bool:
+        return contract in self.contracts
+
     def names(self) -> tuple[str, ...]:
         """The names, sorted."""
         return tuple(contract.name for contract in self.contracts)
