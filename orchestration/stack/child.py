@@ -70,15 +70,16 @@ class Child:
             return None
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
-    def stop(self, seconds: float) -> bool:
+    def stop(self, seconds: float, hurry: Callable[[], bool]) -> bool:
         """End it and all it started; False when it had to be killed.
 
         SIGTERM goes to the leader alone, which knows in which order its children end; what is
-        left of the group after ``seconds``, or after the leader ended, is killed.
+        left of the group after ``seconds``, or after the leader ended, is killed. ``hurry`` turning
+        true ends the waiting.
         """
         if self._process.poll() is None:
             self._process.terminate()
-        by_itself = self._wait(seconds)
+        by_itself = self.wait(seconds, hurry)
         self.clear()
         return by_itself
 
@@ -92,9 +93,10 @@ class Child:
         self._process.wait()
         self._reader.join(timeout=READ_S)
 
-    def _wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float, hurry: Callable[[], bool]) -> bool:
+        """Wait for its end; False when it still runs after ``seconds`` or at ``hurry``."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not hurry():
             if self._process.poll() is not None:
                 return True
             time.sleep(POLL_S)

@@ -17,6 +17,8 @@ class Service:
     command: tuple[str, ...]
     is_ready: Callable[[], bool]
     """True once it does its work. Asked often, so it must answer within a second or so."""
+    restart_command: tuple[str, ...] | None = None
+    """What is run after a crash, when that is not ``command``."""
     where: str = ""
     """An address to look at, for the table."""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -94,3 +94,43 @@ def daemon(plan: DagsterPlan) -> Service:
         is_ready=lambda: plan.page.daemon_beats_since(began),
         stop_seconds=15.0,
     )
+
+
+def writer(environment: Mapping[str, str], accept_gap: bool) -> Service:
+    """Brings events from Kafka into bronze.
+
+    ``accept_gap`` holds for the first start only: after a crash the topics are the same ones.
+    """
+    command = (*LAKEWARD, "write")
+    return Service(
+        name=WRITER,
+        what="Kafka to bronze, exactly once",
+        command=(*command, "--accept-gap") if accept_gap else command,
+        restart_command=command,
+        environment=environment,
+        is_ready=lambda: True,
+        stop_seconds=60.0,
+    )
+
+
+def drain(environment: Mapping[str, str]) -> Service:
+    """Brings what is in Kafka now into bronze, and ends."""
+    return Service(
+        name="drain",
+        what="the last events into bronze",
+        command=(*LAKEWARD, "write", "--until-current"),
+        environment=environment,
+        is_ready=lambda: True,
+        stop_seconds=300.0,
+    )
+
+
+def generator(environment: Mapping[str, str], per_minute: float) -> Service:
+    """Makes events, so that a new user sees something move."""
+    return Service(
+        name=GENERATOR,
+        what=f"{per_minute:g} made-up events a minute",
+        command=(*LAKEWARD, "generate", "--rate", f"{per_minute:g}"),
+        environment=environment,
+        is_ready=lambda: True,
+    )

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestration.errors import StackError
@@ -53,11 +53,21 @@ class Stack:
         self._show = show
         self._clock = clock
         self._seats: dict[str, _Seat] = {}
+        self._hurried = False
 
     @property
     def names(self) -> list[str]:
         """The services, in the order in which they were started."""
         return list(self._seats)
+
+    @property
+    def services(self) -> list[Service]:
+        """What is run, in the order in which it was started."""
+        return [seat.child.service for seat in self._seats.values()]
+
+    def hurry(self) -> None:
+        """Let nothing have its time to end any more: whatever is being stopped is killed."""
+        self._hurried = True
 
     def pid(self, name: str) -> int:
         """The present process of a service."""
@@ -106,8 +116,10 @@ class Stack:
                 self._look(seat)
             elif self._clock() >= seat.restart_at:
                 seat.restart_at = None
-                seat.child = Child(seat.child.service, self._logs, self._show)
-                self._say(f"{seat.child.service.name} runs again (process {seat.child.pid})")
+                service = seat.child.service
+                again = replace(service, command=service.restart_command or service.command)
+                seat.child = Child(again, self._logs, self._show)
+                self._say(f"{service.name} runs again (process {seat.child.pid})")
 
     def stop(self, name: str) -> None:
         """Stop one service and all it started; one that is not there is no error."""
@@ -115,7 +127,7 @@ class Stack:
         if seat is None:
             return
         service = seat.child.service
-        if not seat.child.stop(service.stop_seconds):
+        if not seat.child.stop(service.stop_seconds, self._is_hurried) and not self._hurried:
             self._say(f"{name} did not stop within {service.stop_seconds:g} s and was killed")
 
     def stop_all(self) -> None:
@@ -123,11 +135,28 @@ class Stack:
         for name in reversed(self.names):
             self.stop(name)
 
+    def run_to_end(self, service: Service) -> None:
+        """Run a command that ends by itself, within its ``stop_seconds``.
+
+        Raises:
+            StackError: it failed, or did not end in its time; says what it last wrote.
+        """
+        child = Child(service, self._logs, self._show)
+        in_time = child.wait(service.stop_seconds, self._is_hurried)
+        child.clear()
+        if not in_time:
+            raise StackError(f"{service.name} did not end in time", hint=_tail(child))
+        if child.exit_code != 0:
+            raise StackError(f"{service.name} failed ({child.ended()})", hint=_tail(child))
+
     def kill_all(self) -> None:
         """Kill every process at once."""
         for seat in self._seats.values():
             seat.child.clear()
         self._seats.clear()
+
+    def _is_hurried(self) -> bool:
+        return self._hurried
 
     def _look(self, seat: _Seat) -> None:
         child = seat.child

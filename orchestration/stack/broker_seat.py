@@ -1,0 +1,50 @@
+"""The broker of ``lakeward up``: the user's own, one that already runs, or one that it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ingest.announcement import Announcement
+from ingest.broker import EmbeddedBroker
+from ingest.kafka import check_reachable
+from ingest.settings import IngestSettings
+
+
+@dataclass(slots=True)
+class BrokerSeat:
+    """Where Kafka is, and the embedded broker when it is ours to stop."""
+
+    address: str
+    what: str
+    owned: EmbeddedBroker | None = None
+
+    @classmethod
+    def take(cls, settings: IngestSettings) -> BrokerSeat:
+        """Return the broker to use, starting the embedded one when there is no other.
+
+        Raises:
+            BrokerError: the given cluster does not answer, or the embedded one does not start.
+        """
+        if settings.bootstrap_servers is not None:
+            check_reachable(settings)
+            return cls(settings.bootstrap_servers, "Kafka (KAFKA_BOOTSTRAP_SERVERS)")
+        running = Announcement.read(settings.home)
+        if running is not None:
+            return cls(running.bootstrap_servers, "Kafka protocol, run by `lakeward broker`")
+        broker = EmbeddedBroker(settings.home).start()
+        return cls(broker.bootstrap_servers, "Kafka protocol, embedded, in memory", broker)
+
+    def check_alive(self) -> None:
+        """Do nothing while an own broker runs.
+
+        Raises:
+            BrokerError: it ended by itself.
+        """
+        if self.owned is not None:
+            self.owned.check_alive()
+
+    def stop(self) -> None:
+        """Stop the broker if it is ours."""
+        if self.owned is not None:
+            self.owned.stop()
+            self.owned = None
