@@ -14,8 +14,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -52,7 +53,25 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def apache_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def apache_or_skip() -> Callable[..., ApacheKafka]:
+    """Makes an ``ApacheKafka``; where it cannot run, skips or fails with the one-line reason."""
+
+    def make(folder: Path, **options: Any) -> ApacheKafka:
+        try:
+            return ApacheKafka(folder, **options)
+        except KafkaUnavailableError as error:
+            reason = f"tests on Apache Kafka are left out: {error}"
+        if os.environ.get("LAKEWARD_REQUIRE_APACHE_KAFKA", "0") not in ("", "0"):
+            pytest.fail(f"LAKEWARD_REQUIRE_APACHE_KAFKA is set, but {reason}", pytrace=False)
+        pytest.skip(reason)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def apache_server(
+    tmp_path_factory: pytest.TempPathFactory, apache_or_skip: Callable[..., ApacheKafka]
+) -> Iterator[str]:
     """The address of an Apache Kafka that all tests share."""
     external = os.environ.get("LAKEWARD_TEST_KAFKA")
     if external:
@@ -62,7 +81,7 @@ def apache_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pytest.fail(f"LAKEWARD_TEST_KAFKA={external}: {error}", pytrace=False)
         yield external
         return
-    with _apache_or_skip(lambda: ApacheKafka(tmp_path_factory.mktemp("apache"))) as server:
+    with apache_or_skip(tmp_path_factory.mktemp("apache")) as server:
         yield server.bootstrap_servers
 
 
@@ -86,18 +105,17 @@ def apache_kafka(apache_server: str, tmp_path: Path) -> KafkaForTest:
 
 
 @pytest.fixture
-def make_apache_kafka(tmp_path: Path) -> Iterator[Callable[..., ApacheKafka]]:
+def make_apache_kafka(
+    tmp_path: Path, apache_or_skip: Callable[..., ApacheKafka]
+) -> Iterator[Callable[..., ApacheKafka]]:
     """Start Apache Kafkas of the test's own; takes what ``ApacheKafka`` takes after the folder."""
     with ExitStack() as servers:
+        numbers = count(1)
 
         def make(**options: object) -> ApacheKafka:
-            folder = tmp_path / f"own-kafka-{len(made)}"
-            made.append(folder)
-            return servers.enter_context(
-                _apache_or_skip(lambda: ApacheKafka(folder, **options))  # type: ignore[arg-type]
-            )
+            folder = tmp_path / f"own-kafka-{next(numbers)}"
+            return servers.enter_context(apache_or_skip(folder, **options))
 
-        made: list[Path] = []
         yield make
 
 
@@ -113,13 +131,3 @@ def kafka_for_test(kind: KafkaKind, address: str, tmp_path: Path) -> KafkaForTes
     home.mkdir(exist_ok=True)
     settings = IngestSettings(_env_file=None, home=home, bootstrap_servers=address)
     return KafkaForTest(kind, settings, address)
-
-
-def _apache_or_skip(make: Callable[[], ApacheKafka]) -> ApacheKafka:
-    try:
-        return make()
-    except KafkaUnavailableError as error:
-        reason = f"tests on Apache Kafka are left out: {error}"
-    if os.environ.get("LAKEWARD_REQUIRE_APACHE_KAFKA", "0") not in ("", "0"):
-        pytest.fail(f"LAKEWARD_REQUIRE_APACHE_KAFKA is set, but {reason}", pytrace=False)
-    pytest.skip(reason)

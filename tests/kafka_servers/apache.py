@@ -41,6 +41,7 @@ class ApacheKafka:
         folder: Path,
         *,
         listeners: Mapping[str, str] | None = None,
+        advertise: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
         format_options: Sequence[str] = (),
     ) -> None:
@@ -49,6 +50,7 @@ class ApacheKafka:
         Args:
             folder: for configuration, data and log; made when missing.
             listeners: more listeners, name to security protocol, beside the plain one.
+            advertise: listener name to the ``host:port`` it gives out instead of its own.
             properties: more lines of ``server.properties``.
             format_options: more arguments for ``StorageTool format``, e.g. SCRAM users.
 
@@ -65,6 +67,7 @@ class ApacheKafka:
             **(listeners or {}),
         }
         self._ports = dict(zip(self._protocols, _free_ports(len(self._protocols)), strict=True))
+        self._advertise = dict(advertise or {})
         self._properties = dict(properties or {})
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -178,13 +181,18 @@ class ApacheKafka:
             "inter.broker.listener.name": "PLAINTEXT",
             "listeners": ",".join(addresses.values()),
             "advertised.listeners": ",".join(
-                url for name, url in addresses.items() if name != "CONTROLLER"
+                f"{name}://{self._advertise.get(name, self.address(name))}"
+                for name in self._protocols
+                if name != "CONTROLLER"
             ),
             "listener.security.protocol.map": ",".join(
                 f"{name}:{protocol}" for name, protocol in self._protocols.items()
             ),
             "log.dirs": str(self._folder / "data"),
             "auto.create.topics.enable": "false",
+            # A killed broker may come back when its old session is over, by default after 9 s.
+            "broker.session.timeout.ms": "2000",
+            "broker.heartbeat.interval.ms": "400",
             # One node, and groups that should be ready at once.
             "group.initial.rebalance.delay.ms": "0",
             "offsets.topic.num.partitions": "4",

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from ingest.kafka import LIBRDKAFKA_LOGGER, admin_client, topic_ids
+from ingest.kafka import LIBRDKAFKA_LOGGER, admin_client, client_config, topic_ids
 from ingest.settings import IngestSettings
 
 TIMEOUT_S = 30.0
@@ -71,7 +71,7 @@ class KafkaForTest:
         """
         if self._producer is None:
             self._producer = Producer(
-                {"bootstrap.servers": self.bootstrap_servers, "linger.ms": 5},
+                {**client_config(self.settings), "linger.ms": 5},
                 logger=LIBRDKAFKA_LOGGER,
             )
         producer = self._producer
@@ -108,7 +108,7 @@ class KafkaForTest:
         """
         consumer = Consumer(
             {
-                "bootstrap.servers": self.bootstrap_servers,
+                **client_config(self.settings),
                 "group.id": self.unique("reader"),
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
