@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +24,20 @@ class LakeSettings(BaseSettings):
 
     writer_name: str = Field(default="lakeward", validation_alias="LAKEWARD_WRITER_NAME")
     """Names the writer in the tables' transaction ids and the Kafka consumer group."""
+
+    assignment: Literal["auto", "group", "static"] = Field(
+        default="auto", validation_alias="LAKEWARD_ASSIGNMENT"
+    )
+    """How the writer gets its partitions: ``group`` shares them with the other writers of its
+    name, ``static`` takes all of them at once; ``auto`` is ``group`` except on the embedded
+    broker and for ``lakeward write --until-current``."""
+
+    writer_instance: str | None = Field(default=None, validation_alias="LAKEWARD_WRITER_INSTANCE")
+    """A name of this process that outlives a restart (Kafka's ``group.instance.id``): one that
+    comes back within ``session_seconds`` goes on with its partitions at once. Unset: none."""
+
+    session_seconds: float = Field(default=45.0, ge=1, validation_alias="LAKEWARD_SESSION_SECONDS")
+    """A writer that is silent for this long loses its partitions to the others of its group."""
 
     flush_seconds: float = Field(default=1.0, gt=0, validation_alias="LAKEWARD_FLUSH_SECONDS")
     """Commit at the latest this long after the first buffered message."""

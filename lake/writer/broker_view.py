@@ -1,0 +1,168 @@
+"""What the writer asks Kafka about topics: their ids, their first and last offsets."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from confluent_kafka import (
+    OFFSET_END,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from ingest.errors import BrokerError, TopicError
+from ingest.kafka import LIBRDKAFKA_LOGGER, NO_TOPIC_ID, admin_client, client_config
+from ingest.settings import IngestSettings
+from lake.writer.start import NO_ID, Offered, TopicPartitionKey
+
+logger = logging.getLogger(__name__)
+
+EARLIEST: Final = OffsetSpec._earliest
+LATEST: Final = OffsetSpec._latest
+TIMEOUT_S: Final = 15.0
+ID_TIMEOUT_S: Final = 3.0
+
+
+class BrokerView:
+    """Asks the broker through one admin client."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self._settings = settings
+        self._admin: AdminClient = admin_client(settings)
+
+    def partitions(self, topics: Iterable[str]) -> list[TopicPartitionKey]:
+        """Return every partition of the topics.
+
+        Raises:
+            TopicError: a topic does not exist.
+        """
+        wanted = list(topics)
+        try:
+            known = self._admin.list_topics(timeout=TIMEOUT_S).topics
+        except KafkaException as failure:
+            raise BrokerError(
+                f"cannot list the topics: {failure.args[0].str()}", hint="Is the broker up?"
+            ) from failure
+        missing = sorted(t for t in wanted if t not in known or known[t].error is not None)
+        if missing:
+            raise TopicError(
+                f"the broker has no topic {', '.join(missing)}",
+                hint="`lakeward write --create-topics` makes them; `--contracts` reads fewer.",
+            )
+        return [(topic, number) for topic in wanted for number in sorted(known[topic].partitions)]
+
+    def topic_id(self, topic: str) -> str | None:
+        """Return the present id of a topic; None when it is not there or nobody answers."""
+        try:
+            described = self._admin.describe_topics(
+                TopicCollection([topic]), request_timeout=ID_TIMEOUT_S
+            )[topic].result()
+        except KafkaException as failure:
+            if failure.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                logger.warning("topic_id_unknown", extra={"topic": topic, "why": str(failure)})
+            return None
+        return _usable(str(described.topic_id))
+
+    def offered(self, keys: Iterable[TopicPartitionKey]) -> dict[TopicPartitionKey, Offered]:
+        """Return what Kafka has of each partition.
+
+        On the embedded broker ``end`` is too low: it answers with the start of the last batch.
+        ``true_end`` is right on both.
+
+        Raises:
+            TopicError: a topic has gone.
+            BrokerError: the broker does not answer.
+        """
+        wanted = list(keys)
+        ids: dict[str, str] = {}
+        for topic in {topic for topic, _ in wanted}:
+            found = self.topic_id(topic)
+            if found is None:
+                raise TopicError(
+                    f"the broker does not know the topic {topic} any more",
+                    hint="Was it deleted? Make it again, or leave its contract out (--contracts).",
+                )
+            ids[topic] = found
+        low = self._offsets(wanted, EARLIEST)
+        end = self._offsets(wanted, LATEST)
+        return {key: Offered(ids[key[0]], low[key], max(end[key], low[key])) for key in wanted}
+
+    def stable_ends(self, keys: Iterable[TopicPartitionKey]) -> dict[TopicPartitionKey, int]:
+        """Return the offset after the last one that a ``read_committed`` consumer may see now."""
+        return self._offsets(list(keys), LATEST, committed_only=True)
+
+    def true_end(self, key: TopicPartitionKey) -> int:
+        """Return the offset after the last one, by reading up to it.
+
+        Raises:
+            BrokerError: the end was not reached in time.
+        """
+        consumer = Consumer(
+            {
+                **client_config(self._settings),
+                "group.id": "lakeward-end",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "latest",
+                "enable.partition.eof": True,
+                "isolation.level": "read_uncommitted",
+            },
+            logger=LIBRDKAFKA_LOGGER,
+        )
+        try:
+            consumer.assign([TopicPartition(*key, OFFSET_END)])
+            deadline = time.monotonic() + TIMEOUT_S
+            while time.monotonic() < deadline:
+                message = consumer.poll(0.2)
+                error = None if message is None else message.error()
+                if message is None or error is None:
+                    continue
+                if error.code() == KafkaError._PARTITION_EOF:
+                    return message.offset() or 0
+                logger.warning("end_not_read", extra={"why": error.str()})
+        finally:
+            consumer.close()
+        raise BrokerError(
+            f"cannot find the end of {key[0]}[{key[1]}] within {TIMEOUT_S:.0f} s",
+            hint="Is the partition's leader up?",
+        )
+
+    def active_members(self, group: str) -> int:
+        """Return how many consumers the broker counts in a group; 0 when it cannot tell."""
+        try:
+            found = self._admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)
+            return len(found[group].result().members)
+        except KafkaException as failure:
+            logger.info("group_unknown", extra={"group": group, "why": str(failure)})
+            return 0
+
+    def _offsets(
+        self, keys: list[TopicPartitionKey], spec: Any, *, committed_only: bool = False
+    ) -> dict[TopicPartitionKey, int]:
+        if not keys:
+            return {}
+        level = IsolationLevel.READ_COMMITTED if committed_only else IsolationLevel.READ_UNCOMMITTED
+        asked: Mapping[TopicPartition, Any] = self._admin.list_offsets(
+            {TopicPartition(topic, number): spec for topic, number in keys},
+            isolation_level=level,
+            request_timeout=TIMEOUT_S,
+        )
+        try:
+            return {(tp.topic, tp.partition): f.result().offset for tp, f in asked.items()}
+        except KafkaException as failure:
+            raise BrokerError(
+                f"cannot ask the broker for offsets: {failure.args[0].str()}",
+                hint="Is the broker up, and may this user describe the topic?",
+            ) from failure
+
+
+def _usable(topic_id: str) -> str:
+    return NO_ID if topic_id == NO_TOPIC_ID else topic_id

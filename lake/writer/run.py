@@ -1,0 +1,88 @@
+"""Start the writer: check what must be true, wire its parts, run it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from ingest.contracts.model import Contract
+from ingest.kafka import check_reachable, ensure_topics
+from ingest.settings import IngestSettings
+from lake.journal import Journal
+from lake.settings import LakeSettings
+from lake.tables import Lake
+from lake.writer.broker_view import BrokerView
+from lake.writer.loop import Progress, WriterLoop
+from lake.writer.sinks import Sinks
+from lake.writer.start import StartingPoints
+from lake.writer.target import check_writable
+
+logger = logging.getLogger(__name__)
+
+
+def run(
+    ingest: IngestSettings,
+    settings: LakeSettings,
+    contracts: Iterable[Contract],
+    *,
+    until_current: bool = False,
+    accept_gap: bool = False,
+    force: bool = False,
+    create_topics: bool = False,
+    stop: threading.Event | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Progress:
+    """Write the contracts' topics to bronze, each message exactly once.
+
+    Args:
+        ingest: which broker.
+        settings: which lake, and how to fill it.
+        contracts: what to read; one topic each.
+        until_current: end when everything that was in Kafka at the start is in the tables.
+        accept_gap: go on where Kafka has lost offsets, and note it in the journal.
+        force: never stop at the dead-letter limit.
+        create_topics: make missing topics; on the embedded broker they always are.
+        stop: set it to drain and end.
+        on_progress: called about once a second.
+        now: stamps commits and journal entries.
+
+    Raises:
+        LakewardError: something a person has to mend; nothing is half-written.
+    """
+    chosen = list(contracts)
+    lake = Lake(settings.root)
+    check_writable(lake)
+    check_reachable(ingest)
+    is_embedded = ingest.bootstrap_servers is None
+    if create_topics or is_embedded:
+        made = ensure_topics(ingest, chosen)
+        if made:
+            logger.info("topics_made", extra={"topics": made})
+    view = BrokerView(ingest)
+    view.partitions(contract.topic for contract in chosen)
+    sinks = Sinks(lake, settings, chosen, force=force, now=now)
+    points = StartingPoints(
+        Journal(lake, settings.writer_name, now=now),
+        sinks.take_over,
+        sinks.look,
+        view.true_end,
+        accept_gap=accept_gap,
+    )
+    is_static = settings.assignment == "static" or (
+        settings.assignment == "auto" and (is_embedded or until_current)
+    )
+    loop = WriterLoop(
+        ingest,
+        settings,
+        sinks,
+        view,
+        points,
+        is_static=is_static,
+        until_current=until_current,
+        stop=stop or threading.Event(),
+        on_progress=on_progress,
+    )
+    return loop.run()

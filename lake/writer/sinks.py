@@ -1,0 +1,119 @@
+"""All sinks of one process, made from its settings in one place."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from ingest.contracts.model import Contract
+from lake.schema import PARTITION_BY, bronze_schema, dead_letter_schema
+from lake.settings import LakeSettings
+from lake.tables import DEAD_LETTERS, Lake
+from lake.writer.commit import TransactionalTable
+from lake.writer.decode import Decoder
+from lake.writer.limit import DeadLetterLimit
+from lake.writer.rules import rules_number
+from lake.writer.sink import Sink
+from lake.writer.source import Source
+from lake.writer.target import Target
+
+
+class Sinks:
+    """The sink of each topic, and what concerns several of them."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        settings: LakeSettings,
+        contracts: Iterable[Contract],
+        *,
+        force: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Open every table, after making or widening it where needed.
+
+        Args:
+            lake: where the tables are.
+            settings: writer name, tenants, dead-letter limit.
+            contracts: one sink each.
+            force: never stop at the dead-letter limit.
+            now: stamps the commits.
+        """
+        writer = settings.writer_name
+        tenants = known_tenants(settings)
+
+        def table(name: str, schema: pa.Schema) -> TransactionalTable:
+            target = Target(lake, "bronze", name, schema, writer, PARTITION_BY)
+            return TransactionalTable(target, writer, now=now)
+
+        self.lock = threading.RLock()
+        self.dead_letters = table(DEAD_LETTERS, dead_letter_schema())
+        self._tables = [self.dead_letters]
+        self._by_topic: dict[str, Sink] = {}
+        for contract in contracts:
+            bronze = table(contract.name, bronze_schema(contract))
+            self._tables.append(bronze)
+            limit = None
+            if not force:
+                limit = DeadLetterLimit(
+                    contract.name, settings.dead_letter_limit, settings.dead_letter_window
+                )
+            self._by_topic[contract.topic] = Sink(
+                Decoder(contract, tenants),
+                rules_number(contract, tenants),
+                bronze,
+                self.dead_letters,
+                writer,
+                self.lock,
+                limit,
+            )
+
+    def __iter__(self) -> Iterator[Sink]:
+        return iter(self._by_topic.values())
+
+    def __getitem__(self, topic: str) -> Sink:
+        return self._by_topic[topic]
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics that have a sink."""
+        return list(self._by_topic)
+
+    @property
+    def conflicts(self) -> int:
+        """How many commits had an unknown outcome and were looked into."""
+        return sum(table.conflicts for table in self._tables)
+
+    def take_over(self, sources: Iterable[Source]) -> dict[Source, int | None]:
+        """Learn where each source stands, and keep writers with other rules from moving it."""
+        return {
+            source: position
+            for topic, theirs in _by_topic(sources).items()
+            for source, position in self[topic].take_over(theirs).items()
+        }
+
+    def look(self, sources: Iterable[Source]) -> dict[Source, int | None]:
+        """Return where each source stands now, claiming nothing."""
+        return {
+            source: position
+            for topic, theirs in _by_topic(sources).items()
+            for source, position in self[topic].look(theirs).items()
+        }
+
+
+def known_tenants(settings: LakeSettings) -> frozenset[str] | None:
+    """Return the tenants that ``LAKEWARD_TENANTS`` names; None when every tenant is known."""
+    if settings.tenants is None:
+        return None
+    return frozenset(name.strip() for name in settings.tenants.split(",") if name.strip())
+
+
+def _by_topic(sources: Iterable[Source]) -> dict[str, list[Source]]:
+    found: dict[str, list[Source]] = defaultdict(list)
+    for source in sources:
+        found[source.topic].append(source)
+    return found
