@@ -1,0 +1,111 @@
+{# What a model asks the lake before its SQL is put together. See docs/concepts/increments.md. #}
+
+{# Calls a verb of lake/dbt_plugin.py, the plugin, and returns its answer. #}
+{% macro delta_call(verb, request) %}
+    {%- set answer = {} -%}
+    {%- do request.update({'answer': answer}) -%}
+    {%- do adapter.store_relation('lakeward', this, [], '', verb, request) -%}
+    {{ return(answer) }}
+{% endmacro %}
+
+{# What this model does in this run: mode is full, increment or backfill. #}
+{% macro delta_plan() %}
+    {%- set upstreams = [] -%}
+    {%- set whole = [] -%}
+    {%- for id in model.depends_on.nodes -%}
+        {%- set node = graph.nodes.get(id) or graph.sources.get(id) -%}
+        {%- if node.resource_type == 'model' and node.config.materialized in ('view', 'ephemeral') -%}
+            {%- do exceptions.raise_compiler_error(
+                model.name ~ ' reads ' ~ node.name ~ ', a ' ~ node.config.materialized
+                ~ ': only a table has versions to follow'
+            ) -%}
+        {%- endif -%}
+        {%- set label = node.schema ~ '.' ~ (node.alias or node.identifier) -%}
+        {%- do upstreams.append(label) -%}
+        {%- if node.resource_type == 'seed' -%}{%- do whole.append(label) -%}{%- endif -%}
+    {%- endfor -%}
+    {%- set strategy = config.get('incremental_strategy') -%}
+    {{ return(delta_call('plan', {
+        'upstreams': upstreams,
+        'whole': whole,
+        'reads': 'rows' if strategy == 'insert_new' else (config.get('meta', {}).get('reads') or 'buckets'),
+        'full_refresh': should_full_refresh(),
+        'rebuild': config.get('materialized') != 'incremental',
+    })) }}
+{% endmacro %}
+
+{# True while a model is compiled to be built; false while parsing and in unit tests. #}
+{% macro has_plan() %}
+    {{ return(execute and model.resource_type == 'model') }}
+{% endmacro %}
+
+{% macro is_incremental() %}
+    {{ return(has_plan() and delta_plan().mode == 'increment') }}
+{% endmacro %}
+
+{% macro is_backfill() %}
+    {{ return(has_plan() and delta_plan().mode == 'backfill') }}
+{% endmacro %}
+
+{# The rows of an upstream that this run has to look at: all, or those it got since the last run. #}
+{% macro new_rows(relation) %}
+    {%- if not has_plan() -%}{{ return(relation) }}{%- endif -%}
+    {%- set label = relation.schema ~ '.' ~ relation.identifier -%}
+    {{ return(delta_plan().views.get(label) or relation) }}
+{% endmacro %}
+
+{# A filter on the buckets (tenant, date) that this run recomputes. The plain lists are literals,
+   which is what delta_scan can skip files by; the pairs make the filter exact. #}
+{% macro in_scope(date_column) %}
+    {%- if not has_plan() -%}{{ return('true') }}{%- endif -%}
+    {%- set plan = delta_plan() -%}
+    {%- if plan.mode == 'backfill' -%}
+        {{ return(date_column ~ " between date '" ~ plan.first ~ "' and date '" ~ plan.last ~ "'") }}
+    {%- elif plan.mode == 'full' or plan.buckets is none -%}
+        {{ return('true') }}
+    {%- endif -%}
+    {{ return(in_buckets(plan.buckets, date_column)) }}
+{% endmacro %}
+
+{% macro in_buckets(buckets, date_column) %}
+    {%- if not buckets -%}{{ return('false') }}{%- endif -%}
+    {%- set tenants = [] -%}{%- set dates = [] -%}{%- set pairs = [] -%}
+    {%- for bucket in buckets -%}
+        {%- set tenant = dbt.string_literal(dbt.escape_single_quotes(bucket[0])) -%}
+        {%- set day = "date '" ~ bucket[1] ~ "'" -%}
+        {%- do tenants.append(tenant) -%}
+        {%- do dates.append(day) -%}
+        {%- do pairs.append('(' ~ tenant ~ ', ' ~ day ~ ')') -%}
+    {%- endfor -%}
+    {{ return(
+        'tenant_id in (' ~ tenants | unique | join(', ') ~ ')'
+        ~ ' and ' ~ date_column ~ ' in (' ~ dates | unique | join(', ') ~ ')'
+        ~ ' and (tenant_id, ' ~ date_column ~ ') in (values ' ~ pairs | join(', ') ~ ')'
+    ) }}
+{% endmacro %}
+
+{# True when the model's SQL will be run, so that a step of it may be run now. #}
+{% macro is_building() %}
+    {{ return(has_plan() and flags.WHICH in ('run', 'build', 'retry') and not delta_plan().nothing) }}
+{% endmacro %}
+
+{# Runs one step of a model ahead and keeps its rows, in memory, for literals and for the buckets. #}
+{% macro stage_rows(name, sql) %}
+    {%- if not is_building() -%}{{ return('(' ~ sql ~ ')') }}{%- endif -%}
+    {%- set table = 'increments."' ~ model.name ~ '__' ~ name ~ '"' -%}
+    {%- do run_query('create or replace table ' ~ table ~ ' as ' ~ sql) -%}
+    {{ return(table) }}
+{% endmacro %}
+
+{# Tells the plugin which buckets (tenant, date) an increment of this model replaces. #}
+{% macro replaces_buckets(sql) %}
+    {%- if is_building() -%}{%- do delta_call('buckets', {'sql': sql}) -%}{%- endif -%}
+{% endmacro %}
+
+{# The buckets that a query gives, as a filter with literals; no filter when nothing is built. #}
+{% macro in_buckets_of(sql, date_column) %}
+    {%- if not is_building() -%}{{ return('true') }}{%- endif -%}
+    {%- set buckets = [] -%}
+    {%- for row in run_query(sql).rows -%}{%- do buckets.append([row[0], row[1] | string]) -%}{%- endfor -%}
+    {{ return(in_buckets(buckets, date_column)) }}
+{% endmacro %}

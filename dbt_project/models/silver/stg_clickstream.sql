@@ -1,0 +1,71 @@
+{{
+    config(
+        incremental_strategy='insert_new',
+        unique_key=['tenant_id', 'event_id'],
+        partition_by=['tenant_id', 'event_date'],
+    )
+}}
+
+with bronze as (
+    select * from {{ new_rows(source('bronze', 'clickstream')) }}
+),
+
+sites as (
+    select * from {{ ref('sites') }}
+),
+
+valid as (
+    select
+        *,
+        {{ event_clocks() }}
+    from bronze
+    where {{ rejection_reason('clickstream') }} is null
+),
+
+first_of_each as (
+    select * from valid
+    where {{ may_be_in_range(['tenant_id', 'event_id'], 'valid') }}
+    qualify {{ is_first_of(['tenant_id', 'event_id']) }}
+),
+
+final as (
+    select
+        e.tenant_id,
+        e.event_id,
+        e.session_id,
+        e.user_id,
+        e.occurred_at,
+        e.event_at,
+        e.event_date,
+        e.event_type,
+        e.page_type,
+        e.page_url,
+        e.referrer,
+        e.country,
+        e.device_type,
+        e.browser,
+        e.page_load_time * 1000 as page_load_ms,
+        e.scroll_depth as scroll_depth_percent,
+        e.site_id,
+        sites.category as site_category,
+        sites.token_symbol as site_token_symbol,
+        e.ip,
+        e.experiment,
+        e.variant,
+        e.utm_source,
+        e.utm_medium,
+        e.utm_campaign,
+        {{ traffic_channel() }} as channel,
+        e.is_late,
+        e.is_future,
+        e.is_date_clamped,
+        e._rescued,
+        {{ trace_columns() }}
+    from first_of_each as e
+    left join sites
+        on e.tenant_id = sites.tenant_id
+        and e.site_id = sites.site_id
+    where {{ in_scope('event_date') }}
+)
+
+select * from final

@@ -1,0 +1,66 @@
+{{
+    config(
+        incremental_strategy='insert_new',
+        unique_key=['tenant_id', 'conversion_id'],
+        partition_by=['tenant_id', 'event_date'],
+    )
+}}
+
+with bronze as (
+    select * from {{ new_rows(source('bronze', 'conversions')) }}
+),
+
+sites as (
+    select * from {{ ref('sites') }}
+),
+
+valid as (
+    select
+        *,
+        {{ event_clocks() }}
+    from bronze
+    where {{ rejection_reason('conversions') }} is null
+),
+
+first_of_each as (
+    select * from valid
+    where {{ may_be_in_range(['tenant_id', 'conversion_id'], 'valid') }}
+    qualify {{ is_first_of(['tenant_id', 'conversion_id']) }}
+),
+
+final as (
+    select
+        e.tenant_id,
+        e.conversion_id,
+        e.user_id,
+        e.session_id,
+        e.occurred_at,
+        e.event_at,
+        e.event_date,
+        e.conversion_type,
+        e.conversion_type in (
+            {%- for type in var('purchase_types') -%}
+                '{{ type }}'{{ ', ' if not loop.last }}
+            {%- endfor -%}
+        ) as is_purchase,
+        e.amount_usd,
+        e.token_amount,
+        e.token_symbol,
+        e.payment_method,
+        e.time_to_convert as time_to_convert_seconds,
+        e.site_id,
+        sites.category as site_category,
+        sites.token_symbol as site_token_symbol,
+        e.is_late,
+        e.is_future,
+        e.is_date_clamped,
+        e._rescued,
+        {{ trace_columns() }}
+    from first_of_each as e
+    left join sites
+        on e.tenant_id = sites.tenant_id
+        and e.site_id = sites.site_id
+    where {{ in_scope('event_date') }}
+)
+
+select * from final

@@ -1,0 +1,166 @@
+"""Bring what a model selects into its Delta table, by the model's strategy and the build's mode.
+
+The SQL here is put together from the project's own models, names and dates.
+"""
+
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from lake.build_run import SCRATCH
+from lake.duck import delta_scan, quote_name, quote_text
+from lake.errors import BuildError
+from lake.increments import Plan
+from lake.model_table import Buckets, append, replace_all, replace_buckets
+
+Strategy = Literal["insert_new", "replace_buckets"]
+BATCH_ROWS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a build did to a table."""
+
+    what: str
+    """A verb in the past tense."""
+    rows: int
+
+
+def write(
+    cursor: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    request: dict[str, Any],
+    bucket_sql: str | None = None,
+) -> Written:
+    """Write the rows of ``request["sql"]``.
+
+    Args:
+        cursor: the DuckDB connection that knows the views of the run.
+        plan: what is to be done.
+        request: ``sql``, ``strategy``, ``partition_by``, ``unique_key``, ``only_if_changed``.
+        bucket_sql: gives the buckets to replace; without it those that changed upstream.
+
+    Raises:
+        BuildError: the rows do not fit the table.
+        ConcurrentBuildError: another build wrote the table in the meantime.
+    """
+    sql: str = request["sql"]
+    partition_by: Sequence[str] = request["partition_by"]
+    strategy: Strategy | None = request["strategy"]
+    if request.get("only_if_changed") and _is_same(cursor, plan, sql):
+        return Written("left as it is:", 0)
+    if plan.mode == "full" or strategy is None:
+        return Written("wrote", replace_all(plan, _stream(cursor, sql), partition_by))
+    staged = f"{quote_name(SCRATCH)}.{quote_name(plan.own.name + '__rows')}"
+    cursor.execute(f"create or replace table {staged} as {_in_table_order(cursor, plan, sql)}")
+    try:
+        if plan.mode == "backfill":
+            return _write_range(cursor, plan, staged, partition_by)
+        if strategy == "insert_new":
+            fresh = _not_there_yet(plan, staged, request["unique_key"])
+            return Written("added", append(plan, _stream(cursor, fresh)))
+        buckets = plan.buckets() if bucket_sql is None else _buckets(cursor, bucket_sql)
+        rows = _stream(cursor, f"from {staged}")
+        return Written("replaced", replace_buckets(plan, rows, buckets))
+    finally:
+        cursor.execute(f"drop table if exists {staged}")
+
+
+def _is_same(cursor: duckdb.DuckDBPyConnection, plan: Plan, sql: str) -> bool:
+    """Tell whether the table holds exactly the rows of ``sql``."""
+    if plan.own.table is None:
+        return False
+    own = f"from {delta_scan(plan.own.uri, plan.own.table.version())}"
+    if cursor.execute(f"describe {sql}").fetchall() != cursor.execute(f"describe {own}").fetchall():
+        return False
+    differing = cursor.execute(
+        f"select 1 from (({sql} except all {own}) union all ({own} except all {sql})) limit 1"
+    )
+    return differing.fetchone() is None
+
+
+def _write_range(
+    cursor: duckdb.DuckDBPyConnection, plan: Plan, staged: str, partition_by: Sequence[str]
+) -> Written:
+    """Replace the buckets of the date range whose rows differ from what is there now."""
+    assert plan.own.table is not None
+    assert plan.dates is not None
+    tenant, day = (quote_name(name) for name in partition_by)
+    current = (
+        f"select * from {delta_scan(plan.own.uri, plan.own.table.version())} where {day} between "
+        f"date '{plan.dates.first}' and date '{plan.dates.last}'"
+    )
+    outside = cursor.execute(
+        f"select count(*) from {staged} where {day} not between "
+        f"date '{plan.dates.first}' and date '{plan.dates.last}' or {day} is null"
+    ).fetchone()
+    if outside and outside[0]:
+        raise BuildError(
+            f"{plan.own.label} gave {outside[0]} rows outside of {plan.dates}",
+            hint="let the model's SQL filter by {{ in_scope('" + partition_by[1] + "') }}",
+        )
+    differing = _buckets(
+        cursor,
+        f"select distinct {tenant}, {day} from ("
+        f"(from {staged} except all {current}) union all ({current} except all from {staged}))",
+    )
+    if not differing:
+        return Written("left as they are:", 0)
+    cursor.execute(f"delete from {staged} where ({tenant}, {day}) not in ({_values(differing)})")
+    return Written("replaced", replace_buckets(plan, _stream(cursor, f"from {staged}"), differing))
+
+
+def _not_there_yet(plan: Plan, staged: str, key: Sequence[str]) -> str:
+    """Return the SQL of the staged rows whose key the table does not hold.
+
+    The keys that are there already are looked up first, by a semi join that hashes the few new
+    keys and streams the table; the other way round would hash the whole history.
+    """
+    assert plan.own.table is not None
+    own = delta_scan(plan.own.uri, plan.own.table.version())
+    keys = ", ".join(quote_name(name) for name in key)
+    same = " and ".join(f"o.{quote_name(k)} = n.{quote_name(k)}" for k in key)
+    return (
+        f"with known as (select {keys} from {own} as o where exists "
+        f"(select 1 from {staged} as n where {same})) "
+        f"select * from {staged} as n where not exists (select 1 from known as o where {same})"
+    )
+
+
+def _in_table_order(cursor: duckdb.DuckDBPyConnection, plan: Plan, sql: str) -> str:
+    """Return ``sql`` with the columns in the order of the table, which must be the same ones."""
+    assert plan.own.table is not None
+    own = delta_scan(plan.own.uri, plan.own.table.version())
+    wanted = {str(row[0]): str(row[1]) for row in cursor.execute(f"describe {sql}").fetchall()}
+    there = {str(row[0]): str(row[1]) for row in cursor.execute(f"describe from {own}").fetchall()}
+    if wanted != there:
+        differing = sorted(
+            name for name in {*wanted, *there} if wanted.get(name) != there.get(name)
+        )
+        raise BuildError(
+            f"the columns of {plan.own.label} have changed: {', '.join(differing)}",
+            hint=f"rebuild it: dbt build --full-refresh --select {plan.own.name}+",
+        )
+    columns = ", ".join(quote_name(name) for name in there)
+    return f"select {columns} from ({sql})"
+
+
+def _buckets(cursor: duckdb.DuckDBPyConnection, sql: str) -> Buckets:
+    found: list[tuple[str, date]] = cursor.execute(sql).fetchall()
+    return frozenset((tenant, day) for tenant, day in found)
+
+
+def _values(buckets: Buckets) -> str:
+    return ", ".join(f"({quote_text(name)}, date '{day}')" for name, day in sorted(buckets))
+
+
+def _stream(cursor: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
+    return cursor.execute(sql).to_arrow_reader(BATCH_ROWS)

@@ -1,0 +1,230 @@
+"""The dbt-duckdb plugin that lets plain dbt build Delta tables.
+
+dbt runs DuckDB in memory; the Delta tables are the only state. The plugin publishes one view per
+table, pinned for the whole run, tells a model what it has to do, and writes what the model
+selects. The macros of ``dbt_project/macros/delta`` talk to it through ``adapter.store_relation``,
+the one call from Jinja to a plugin: the ``format`` names the verb, ``config`` carries the
+question, and the plugin puts the answer into ``config["answer"]``.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.adapters.duckdb.utils import TargetConfig
+from dbt.flags import get_flags
+from dbt_common.invocation import get_invocation_id
+
+from ingest.contracts.registry import load_contracts
+from ingest.settings import IngestSettings
+from lake.build_run import SCRATCH, BuildRun, Lakes
+from lake.build_write import write
+from lake.duck import delta_scan, prepare, quote_name, quote_text
+from lake.errors import BuildError
+from lake.increments import DateRange, Plan, plan
+from lake.model_table import append
+from lake.settings import LakeSettings
+from lake.tables import LAYERS, Lake, Layer
+
+logger = logging.getLogger(__name__)
+
+
+class Plugin(BasePlugin):
+    """Reads and writes the lake for dbt."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """Take the roots from the profile: ``lake_root``, and ``own_root`` for a dev target."""
+        shared = Lake(_absolute(plugin_config["lake_root"]))
+        own = plugin_config.get("own_root")
+        self._lakes = Lakes(shared, Lake(_absolute(own)) if own else shared)
+        self._lock = threading.RLock()
+        self._thread = threading.local()
+        self._run: BuildRun | None = None
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Load the delta extension and set UTC, once a database."""
+        self._connection = conn
+        prepare(conn, self._lakes.shared)
+        if self._lakes.own.is_remote and not self._lakes.shared.is_remote:
+            prepare(conn, self._lakes.own)
+
+    def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Set UTC, which a cursor does not inherit; the first one of a run publishes the views."""
+        cursor.execute("SET TimeZone = 'UTC'")
+        invocation = get_invocation_id()
+        with self._lock:
+            if self._run is None or self._run.invocation_id != invocation:
+                contracts = load_contracts(IngestSettings().contracts_dir)
+                self._run = BuildRun(invocation, self._lakes, tuple(contracts))
+                self._run.open(cursor)
+
+    def store(self, target_config: TargetConfig) -> None:
+        """Answer a macro: ``plan``, ``buckets``, ``write`` or ``advance``."""
+        request = target_config.config
+        assert target_config.location is not None
+        verb = target_config.location.format
+        label = f"{target_config.relation.schema}.{target_config.relation.identifier}"
+        answer = request["answer"]
+        if verb == "plan":
+            answer.update(self._describe(self._plan(label, request)))
+        elif verb == "buckets":
+            self._current().bucket_sql[label] = request["sql"]
+        elif verb == "advance":
+            answer.update(self._advance(label))
+        elif verb == "write":
+            answer.update(self._write(label, request))
+        else:
+            raise BuildError(f"the macros ask the plugin for {verb!r}, which it does not know")
+
+    def _plan(self, label: str, request: dict[str, Any]) -> Plan:
+        run = self._current()
+        with run.lock:
+            if label in run.plans:
+                return run.plans[label]
+        flags = get_flags()  # type: ignore[no-untyped-call]
+        if getattr(flags, "EMPTY", False) or getattr(flags, "SAMPLE", None):
+            raise BuildError(
+                "--empty and --sample are not for Delta models: rows left out would count as read",
+                hint="try a model on the dev target instead: dbt build --target dev",
+            )
+        upstreams = tuple(run.pin(*_split(name)) for name in request["upstreams"])
+        made = plan(
+            run.pin(*_split(label)),
+            upstreams,
+            reads=request["reads"],
+            whole=frozenset(request["whole"]),
+            rebuild=request["rebuild"],
+            full_refresh=request["full_refresh"],
+            dates=_dates(flags),
+        )
+        with run.lock:
+            run.plans[label] = made
+        for upstream in upstreams:
+            if upstream.label in made.new_files:
+                self._publish_new_rows(made, upstream.label)
+        return made
+
+    def _publish_new_rows(self, made: Plan, label: str) -> None:
+        """Make a view of the rows that ``label`` got since the model last read it.
+
+        The first branch gives the columns and types of the pinned version: a file that is older
+        than a column lacks it, and partition columns are not in the files at all.
+        """
+        pinned = self._current().pin(*_split(label))
+        assert pinned.table is not None
+        columns = self._cursor.execute(
+            f"describe from {delta_scan(pinned.uri, pinned.table.version())}"
+        ).fetchall()
+        types = {str(row[0]): str(row[1]) for row in columns}
+        empty = ", ".join(f"null::{kind} as {quote_name(name)}" for name, kind in types.items())
+        sql = f"select {empty} where false"
+        if made.new_files[label]:
+            files = ", ".join(quote_text(path) for path in made.new_files[label])
+            hive = ", ".join(
+                f"{quote_text(name)}: {types[name]}"
+                for name in pinned.table.metadata().partition_columns
+            )
+            partitions = f", hive_types = {{{hive}}}" if hive else ""
+            sql += (
+                f" union all by name from read_parquet([{files}], union_by_name = true, "
+                f"hive_partitioning = {'true' if hive else 'false'}{partitions})"
+            )
+        with self._current().lock:
+            self._cursor.execute(f"create or replace view {new_rows_view(made, label)} as {sql}")
+
+    def _describe(self, made: Plan) -> dict[str, Any]:
+        """Return what the macros need to know, as plain values."""
+        answer: dict[str, Any] = {
+            "mode": made.mode,
+            "reason": made.reason,
+            "nothing": made.has_nothing_to_do,
+            "views": {label: new_rows_view(made, label) for label in made.new_files},
+            "first": str(made.dates.first) if made.dates else None,
+            "last": str(made.dates.last) if made.dates else None,
+            "buckets": None,
+        }
+        if made.mode == "increment" and not made.new_files:
+            answer["buckets"] = sorted((name, str(day)) for name, day in made.buckets())
+        return answer
+
+    def _advance(self, label: str) -> dict[str, Any]:
+        """Record that the upstreams were read although they brought nothing."""
+        run = self._current()
+        made = run.plans[label]
+        if not made.has_progress:
+            return {"rows": 0, "message": "nothing new"}
+        assert made.own.table is not None
+        schema = made.own.table.schema().to_arrow()
+        append(made, pa.schema(schema).empty_table().to_reader())
+        run.move(self._cursor, made.own)
+        return {"rows": 0, "message": "nothing new, progress recorded"}
+
+    def _write(self, label: str, request: dict[str, Any]) -> dict[str, Any]:
+        run = self._current()
+        made = run.plans[label]
+        result = write(self._cursor, made, request, run.bucket_sql.get(label))
+        pinned = run.move(self._cursor, made.own)
+        assert pinned.table is not None
+        reason = f" ({made.reason})" if made.reason else ""
+        return {
+            "rows": result.rows,
+            "version": pinned.table.version(),
+            "message": f"{result.what} {result.rows} rows{reason}",
+        }
+
+    def _current(self) -> BuildRun:
+        assert self._run is not None
+        return self._run
+
+    @property
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of this thread's own: dbt opens its own only when a model runs SQL."""
+        run = self._current()
+        if getattr(self._thread, "run", None) is not run:
+            assert self._connection is not None
+            self._thread.cursor = self._connection.cursor()
+            self._thread.cursor.execute("SET TimeZone = 'UTC'")
+            self._thread.run = run
+        cursor: duckdb.DuckDBPyConnection = self._thread.cursor
+        return cursor
+
+
+def new_rows_view(made: Plan, label: str) -> str:
+    """Return the name of the view on what ``label`` has new for the model."""
+    return f"{quote_name(SCRATCH)}.{quote_name(f'{made.own.name}__{label}')}"
+
+
+def _split(label: str) -> tuple[Layer, str]:
+    layer, _, name = label.partition(".")
+    for known in LAYERS:
+        if layer == known:
+            return known, name
+    raise BuildError(
+        f"{label}: there is no layer {layer}", hint="put the model below models/silver or /gold"
+    )
+
+
+def _absolute(root: str) -> str:
+    return LakeSettings(lake_root=root).root
+
+
+def _dates(flags: Any) -> DateRange | None:
+    start: datetime | None = getattr(flags, "EVENT_TIME_START", None)
+    end: datetime | None = getattr(flags, "EVENT_TIME_END", None)
+    if start is None or end is None:
+        return None
+    last = end - timedelta(microseconds=1)
+    midnights = (start.time(), end.time())
+    if any(moment.isoformat() != "00:00:00" for moment in midnights):
+        raise BuildError(
+            f"a backfill takes whole UTC days, not {start} to {end}",
+            hint="--event-time-start 2026-01-01 --event-time-end 2026-01-03 is two days",
+        )
+    return DateRange(start.date(), last.date())

@@ -1,0 +1,152 @@
+"""What was done to a Delta table between two of its versions, read from its log.
+
+Increments rest on this: a model processes the files that its upstream got since the version it
+last read. The commit files say so exactly: a file with ``dataChange: false`` was moved by
+compaction and carries no new row, however it got there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pyarrow.fs as pafs
+from deltalake import DeltaTable
+from deltalake.fs import DeltaStorageHandler
+
+READERS = 16
+"""Commit files read at the same time from an object store; a local disk needs no crowd."""
+
+
+class LogGoneError(Exception):
+    """A commit file or a data file that is needed has been cleaned up; never shown to a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file that a commit added or removed."""
+
+    path: str
+    """Relative to the table, as it is on disk: partition values are URL-encoded in it once."""
+    partition: tuple[str | None, ...]
+    """Partition values, as text, in the order of the table's partition columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The files whose rows are new or gone; compaction is not among them."""
+
+    added: tuple[DataFile, ...] = ()
+    removed: tuple[DataFile, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when no row came or went."""
+        return not self.added and not self.removed
+
+    def partitions(self) -> frozenset[tuple[str | None, ...]]:
+        """Return the partitions that hold, or held, a changed row."""
+        return frozenset(file.partition for file in (*self.added, *self.removed))
+
+
+def read_changes(table: DeltaTable, after: int, storage_options: dict[str, str] | None) -> Changes:
+    """Return what was changed in versions ``after + 1`` up to the one that ``table`` is at.
+
+    Raises:
+        LogGoneError: the log no longer has one of these versions.
+    """
+    columns = table.metadata().partition_columns
+    log = _Log(table.table_uri, storage_options)
+    added: dict[str, DataFile] = {}
+    removed: dict[str, DataFile] = {}
+    for commit in log.commits(after + 1, table.version()):
+        for action in commit:
+            kind = next(iter(action))
+            body = action[kind]
+            if kind not in ("add", "remove") or not body.get("dataChange", True):
+                continue
+            values = body.get("partitionValues")
+            if columns and not values:
+                raise LogGoneError(f"{body['path']} is removed without its partition")
+            file = DataFile(unquote(body["path"]), tuple((values or {}).get(c) for c in columns))
+            (added if kind == "add" else removed)[file.path] = file
+    return Changes(tuple(added.values()), tuple(removed.values()))
+
+
+def locate_files(
+    table: DeltaTable, files: tuple[DataFile, ...], storage_options: dict[str, str] | None
+) -> list[str]:
+    """Return the addresses of ``files``, after a look that each is still there.
+
+    Raises:
+        LogGoneError: vacuum has removed one of them.
+    """
+    root = table.table_uri.rstrip("/")
+    if _is_local(root):
+        folder = _local_path(root)
+        addresses = [os.path.join(folder, file.path) for file in files]
+        gone = [address for address in addresses if not os.path.exists(address)]
+    else:
+        fs = pafs.PyFileSystem(DeltaStorageHandler(root, storage_options))
+        found = fs.get_file_info([file.path for file in files]) if files else []
+        addresses = [f"{root}/{file.path}" for file in files]
+        gone = [info.path for info in found if info.type == pafs.FileType.NotFound]
+    if gone:
+        raise LogGoneError(f"{len(gone)} of {len(files)} files were vacuumed")
+    return addresses
+
+
+class _Log:
+    """The commit files of one table."""
+
+    def __init__(self, root: str, storage_options: dict[str, str] | None) -> None:
+        self._root = root.rstrip("/")
+        self._storage_options = storage_options
+
+    def commits(self, first: int, last: int) -> list[list[dict[str, Any]]]:
+        """Return the actions of each version, in order.
+
+        Raises:
+            LogGoneError: one of the versions is not there.
+        """
+        versions = range(first, last + 1)
+        if _is_local(self._root):
+            folder = _local_path(self._root)
+            texts = [_read_local(folder, version) for version in versions]
+        else:
+            fs = pafs.PyFileSystem(DeltaStorageHandler(self._root, self._storage_options))
+            with ThreadPoolExecutor(READERS) as pool:
+                texts = list(pool.map(lambda version: _read_remote(fs, version), versions))
+        return [[json.loads(line) for line in text.splitlines() if line] for text in texts]
+
+
+def _name(version: int) -> str:
+    return f"_delta_log/{version:020d}.json"
+
+
+def _read_local(folder: str, version: int) -> bytes:
+    try:
+        with open(os.path.join(folder, _name(version)), "rb") as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise LogGoneError(f"the log no longer has version {version}") from error
+
+
+def _read_remote(fs: pafs.FileSystem, version: int) -> bytes:
+    try:
+        with fs.open_input_file(_name(version)) as file:
+            return bytes(file.read())
+    except FileNotFoundError as error:
+        raise LogGoneError(f"the log no longer has version {version}") from error
+
+
+def _is_local(root: str) -> bool:
+    return "://" not in root or root.startswith("file://")
+
+
+def _local_path(root: str) -> str:
+    return unquote(urlsplit(root).path) if root.startswith("file://") else root
