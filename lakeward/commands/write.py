@@ -77,7 +77,7 @@ def write(
     from lake.writer import run
     from lakeward.console import errors
     from lakeward.logs import set_up_logging
-    from lakeward.progress import WriterProgress
+    from lakeward.writer_progress import WriterProgress
 
     set_up_logging(as_json=log_format is LogFormat.json)
     ingest, settings = IngestSettings(), LakeSettings()
