@@ -9,7 +9,7 @@ from pathlib import Path
 from ingest.contracts.reference import GENERATED, index_page, reference_page
 from ingest.contracts.registry import SHIPPED, ContractSet, load_contracts
 from ingest.errors import ContractError
-from lake.dbt_sources import HEADER, sources_yml
+from lake.dbt_sources import sources_yml
 
 CHECKOUT = Path(__file__).parents[1]
 PAGES = Path("docs/reference/contracts")
@@ -22,17 +22,25 @@ class GeneratedFile:
 
     path: Path
     text: str | None
+    shipped: bool = True
+    """False for what follows from a contract of the user's own; nobody has to have that."""
+
+    @property
+    def is_stale(self) -> bool:
+        """True when writing would change something."""
+        on_disk = self.path.read_bytes() if self.path.exists() else None
+        return on_disk != (None if self.text is None else self.text.encode())
 
     @property
     def drift(self) -> str | None:
-        """How the file on disk differs from what it should be; None when it does not."""
+        """What is wrong with the file on disk; None when nothing is."""
+        if not self.is_stale:
+            return None
         if not self.path.exists():
-            return "is missing" if self.text is not None else None
+            return "is missing" if self.shipped else None
         if self.text is None:
             return "is left over from a contract that is gone"
-        if self.path.read_bytes() != self.text.encode():
-            return "is not what the contracts say"
-        return None
+        return "is not what the contracts say"
 
     def write(self) -> None:
         """Make the file what it should be.
@@ -67,20 +75,18 @@ def generated_files(extra_dir: Path | None, root: Path = CHECKOUT) -> Iterator[G
     own = ContractSet(tuple(c for c in load_contracts(extra_dir) if c.name not in names))
     yield GeneratedFile(root / MODELS / "sources.yml", sources_yml(shipped))
     own_sources = sources_yml(own, dead_letters=False) if len(own) else None
-    yield GeneratedFile(root / MODELS / "sources_own.yml", own_sources)
+    yield GeneratedFile(root / MODELS / "sources_own.yml", own_sources, shipped=False)
     pages = {f"{contract.name}.md": reference_page(contract) for contract in shipped}
     pages["README.md"] = index_page(shipped)
-    yield from _pages(root / PAGES, pages)
+    yield from _pages(root / PAGES, pages, shipped=True)
     if extra_dir is not None and extra_dir.resolve() != SHIPPED.resolve():
-        yield from _pages(extra_dir, {f"{c.name}.md": reference_page(c) for c in own})
+        own_pages = {f"{c.name}.md": reference_page(c) for c in own}
+        yield from _pages(extra_dir, own_pages, shipped=False)
 
 
-def _pages(folder: Path, pages: dict[str, str]) -> Iterator[GeneratedFile]:
+def _pages(folder: Path, pages: dict[str, str], *, shipped: bool) -> Iterator[GeneratedFile]:
     for name, text in pages.items():
-        yield GeneratedFile(folder / name, text)
+        yield GeneratedFile(folder / name, text, shipped)
     for path in sorted(folder.glob("*.md")):
-        if path.name not in pages and GENERATED in path.read_text("utf-8"):
-            yield GeneratedFile(path, None)
-
-
-__all__ = ["CHECKOUT", "HEADER", "GeneratedFile", "generated_files", "is_checkout"]
+        if path.name not in pages and GENERATED in path.read_text("utf-8", errors="replace"):
+            yield GeneratedFile(path, None, shipped)

@@ -30,8 +30,8 @@ def contracts_at(ref: str, folder: Path) -> Past:
     """Read the contracts that ``folder`` had at ``ref``, a branch, tag or commit.
 
     Raises:
-        UnversionedError: git cannot read a repository around ``folder``; the message has its
-            reason.
+        UnversionedError: git finds no repository around ``folder``, or one without a commit; the
+            message has the reason.
         ContractError: the repository has no commit ``ref``.
     """
     found = _run(folder, "rev-parse", "--show-toplevel")
@@ -41,6 +41,8 @@ def contracts_at(ref: str, folder: Path) -> Past:
         reason = found.stderr.decode("utf-8", "replace").strip().splitlines()[0]
         raise UnversionedError(f"{folder}: {reason}")
     commit = _git(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    if commit is None and ref == "HEAD":
+        raise UnversionedError(f"{folder}: the repository has no commit yet")
     if commit is None:
         top = found.stdout.decode("utf-8", "replace").strip()
         raise ContractError(

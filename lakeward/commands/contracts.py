@@ -119,13 +119,14 @@ def check(
     contracts, extra_dir = _load()
     if against_file:
         changes = _changes_since_files(contracts, against_file)
-        reference = ", ".join(map(str, against_file))
+        reference: str | None = ", ".join(map(str, against_file))
     else:
-        changes = _changes_since_commit(contracts, against, extra_dir)
-        reference = against
+        changes, compared = _changes_since_commit(contracts, against, extra_dir)
+        reference = against if compared else None
     for change in changes:
         if change.compatible:
-            console.print(f"[green]compatible:[/] {escape(str(change))}", highlight=False)
+            line = f"[green]compatible:[/] {escape(str(change))}"
+            console.print(line, highlight=False, soft_wrap=True)
     refused = [str(change) for change in changes if not change.compatible]
     if refused:
         message = "\n  ".join([f"incompatible with {reference}:", *refused])
@@ -135,10 +136,8 @@ def check(
         drifted = [f"{path} {drift}" for path, drift in files if drift is not None]
         if drifted:
             raise ContractError("\n".join(drifted), hint="run `lakeward contracts generate`")
-    console.print(
-        f"{len(contracts)} contracts are valid and nothing in them breaks {escape(reference)}",
-        highlight=False,
-    )
+    kept = "" if reference is None else f", and nothing in them breaks {reference}"
+    console.print(escape(f"{len(contracts)} contracts are valid{kept}"), highlight=False)
 
 
 def generate(
@@ -161,12 +160,12 @@ def generate(
             hint="name it with --into",
         )
     _, extra_dir = _load()
-    drifted = [file for file in generated_files(extra_dir, root) if file.drift is not None]
-    for file in drifted:
+    stale = [file for file in generated_files(extra_dir, root) if file.is_stale]
+    for file in stale:
         file.write()
         verb = "removed" if file.text is None else "wrote"
         console.print(f"{verb} {escape(str(file.path))}", highlight=False, soft_wrap=True)
-    if not drifted:
+    if not stale:
         console.print("every generated file is already what the contracts say")
 
 
@@ -188,7 +187,10 @@ def _changes_since_files(contracts: ContractSet, files: list[Path]) -> list[Chan
     return compare_all(old, [c for c in contracts if c.name in names or c.topic in topics])
 
 
-def _changes_since_commit(contracts: ContractSet, ref: str, extra_dir: Path | None) -> list[Change]:
+def _changes_since_commit(
+    contracts: ContractSet, ref: str, extra_dir: Path | None
+) -> tuple[list[Change], bool]:
+    """Return what changed since ``ref``, and whether any folder could be compared."""
     from rich.markup import escape
 
     from ingest.contracts.compatibility import compare_all
@@ -197,19 +199,21 @@ def _changes_since_commit(contracts: ContractSet, ref: str, extra_dir: Path | No
     from lakeward.console import errors
 
     changes: list[Change] = []
+    compared = False
     for folder in dict.fromkeys((SHIPPED, extra_dir or SHIPPED)):
         here = [c for c in contracts if c.path is not None and c.path.parent == folder]
         try:
             past = contracts_at(ref, folder)
         except UnversionedError as error:
-            errors.print(f"not compared with {ref}: {escape(error.message)}", highlight=False)
+            warning = f"not compared with {ref}: {error.message}"
+            errors.print(escape(warning), highlight=False, soft_wrap=True)
             continue
         for line in past.unreadable:
-            errors.print(
-                f"not compared, was no valid contract at {ref}: {escape(line)}", highlight=False
-            )
+            warning = f"not compared, was no valid contract at {ref}: {line}"
+            errors.print(escape(warning), highlight=False, soft_wrap=True)
         changes.extend(compare_all(past.contracts, here))
-    return changes
+        compared = True
+    return changes, compared
 
 
 def _print_contract(contract: Contract) -> None:
