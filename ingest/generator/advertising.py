@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from ingest.generator.batch import Batch
-from ingest.generator.draws import Ints, hex_ids, iso_times, objects, pick, uuids
+from ingest.generator.draws import Ints, hex_ids, iso_times, objects, only_where, pick, uuids
 from ingest.generator.members import Members
 from ingest.generator.world import CAMPAIGN_WEIGHTS, CAMPAIGNS, World
 
@@ -36,7 +36,7 @@ def make_ad_events(
         who < _MEMBER_SHARE, members.sites[member], pick(rng, world.site_weights, count)
     )
     user = np.where(who < _MEMBER_SHARE, members.ids[member], strangers)
-    user = np.where(who < 1 - _UNKNOWN_SHARE, user, None)
+    user = only_where(who < 1 - _UNKNOWN_SHARE, user)
     cost = np.round(rng.uniform(_LEAST_USD[event], _MOST_USD[event]), 2)
     columns = {
         "tenant_id": world.tenant_ids[site].tolist(),
@@ -48,6 +48,4 @@ def make_ad_events(
         "event": objects(EVENTS)[event].tolist(),
         "cost": cost.tolist(),
     }
-    return Batch(
-        "ad_events", occurred_ms, occurred_ms + rng.integers(20, 900, size=count), columns
-    )
+    return Batch("ad_events", occurred_ms, occurred_ms + rng.integers(20, 900, size=count), columns)

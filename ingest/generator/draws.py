@@ -25,12 +25,14 @@ def pick(rng: np.random.Generator, weights: Sequence[float] | Floats, count: int
     """Draw ``count`` indices into ``weights``, each as likely as its weight says."""
     edges = np.cumsum(np.asarray(weights, dtype=np.float64))
     drawn = np.searchsorted(edges, rng.random(count) * edges[-1], side="right")
-    return np.minimum(drawn, len(edges) - 1).astype(np.int64)
+    return np.asarray(np.minimum(drawn, len(edges) - 1), dtype=np.int64)
 
 
-def only_where(flags: Flags, values: NDArray[Any]) -> list[Any]:
-    """Return the values as a list, None where the flag is not set."""
-    return np.where(flags, values.astype(object), None).tolist()
+def only_where(flags: Flags, values: NDArray[Any]) -> Objects:
+    """Return the values as Python objects, None where the flag is not set."""
+    kept = values.astype(object)
+    kept[~flags] = None
+    return kept
 
 
 def hex_ids(rng: np.random.Generator, count: int, size: int = 8) -> list[str]:

@@ -105,7 +105,9 @@ class Faults:
         contract, shape = self._contracts[batch.contract], self._shapes[batch.contract]
         name = contract.name
         sent = [
-            Message(name, key, orjson.dumps(payload), at, payload, payload[shape.event_id], None, None)
+            Message(
+                name, key, orjson.dumps(payload), at, payload, payload[shape.event_id], None, None
+            )
             for key, payload, at in zip(
                 message_keys([batch.columns[column] for column in contract.message_key]),
                 batch.payloads(contract),

@@ -27,9 +27,7 @@ class Members:
     def of(cls, world: World) -> Members:
         """Start with those who had signed up before the first event."""
         none = np.empty(0, dtype=np.int64)
-        return cls(
-            world.old_members, world.old_member_sites, np.empty(0, dtype=object), none, none
-        )
+        return cls(world.old_members, world.old_member_sites, np.empty(0, dtype=object), none, none)
 
     def sign_up(self, ids: Objects, sites: Ints, at_ms: Ints) -> None:
         """Note sign-ups; they count from ``at_ms`` on."""

@@ -7,7 +7,16 @@ from typing import Any, Final
 import numpy as np
 
 from ingest.generator.batch import Batch
-from ingest.generator.draws import Ints, Objects, hex_ids, iso_times, objects, pick, uuids
+from ingest.generator.draws import (
+    Ints,
+    Objects,
+    hex_ids,
+    iso_times,
+    objects,
+    only_where,
+    pick,
+    uuids,
+)
 from ingest.generator.members import Members
 from ingest.generator.world import DEVICES, World
 
@@ -62,17 +71,17 @@ def make_app_events(
         "tenant_id": world.tenant_ids[site][session],
         "event_id": uuids(rng, count),
         "user_id": members.ids[member][session],
-        "device_id": np.where(by_event == _SERVER, None, devices[session]),
-        "session_id": np.where(by_event == _SERVER, None, session_ids[session]),
+        "device_id": only_where(by_event != _SERVER, devices[session]),
+        "session_id": only_where(by_event != _SERVER, session_ids[session]),
         "occurred_at": iso_times(occurred),
         "sent_at": iso_times(sent),
         "received_at": iso_times(received),
         "channel": objects(CHANNELS)[by_event],
         "event_type": np.array(_EVENT_TYPES, dtype=object)[by_event, kind],
-        "page_url": np.where(by_event == _WEB, urls, None),
-        "screen_name": np.where(by_event == _MOBILE, objects(_SCREENS)[page], None),
-        "conversation_id": np.where(
-            by_event == _CHAT, objects([f"c-{s[2:]}" for s in session_ids])[session], None
+        "page_url": only_where(by_event == _WEB, urls),
+        "screen_name": only_where(by_event == _MOBILE, objects(_SCREENS)[page]),
+        "conversation_id": only_where(
+            by_event == _CHAT, objects([f"c-{s[2:]}" for s in session_ids])[session]
         ),
         "user_agent": agents[session],
         "properties": _properties(world, rng, by_event, site[session]),

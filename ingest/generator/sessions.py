@@ -7,18 +7,41 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.generator.batch import Batch
-from ingest.generator.draws import Flags, Ints, Objects, hex_ids, iso_times, objects, only_where
-from ingest.generator.draws import pick, uuids
+from ingest.generator.draws import (
+    Flags,
+    Ints,
+    Objects,
+    hex_ids,
+    iso_times,
+    objects,
+    only_where,
+    pick,
+    uuids,
+)  # fmt: skip
 from ingest.generator.members import Members
 from ingest.generator.walk import (
-    FORM, PAGE_VIEW, PRESALE, PURCHASE, REGISTER, SCROLL, VISIT_SHARES, Walks, walk,
+    PAGE_VIEW,
+    PRESALE,
+    PURCHASE,
+    REGISTER,
+    SCROLL,
+    VISIT_SHARES,
+    Walks,
+    walk,
 )  # fmt: skip
 from ingest.generator.world import (
-    BROWSER_WEIGHTS, BROWSERS, CAMPAIGN_WEIGHTS, CAMPAIGNS, COUNTRIES, COUNTRY_WEIGHTS,
-    DEVICE_WEIGHTS, DEVICES, PAGES, World,
+    BROWSER_WEIGHTS,
+    BROWSERS,
+    CAMPAIGN_WEIGHTS,
+    CAMPAIGNS,
+    COUNTRIES,
+    COUNTRY_WEIGHTS,
+    DEVICE_WEIGHTS,
+    DEVICES,
+    PAGES,
+    World,
 )  # fmt: skip
 
 MEMBER_SHARE: Final = 0.15
@@ -40,12 +63,15 @@ _FIRST_TAGGED: Final = 4
 _EXPERIMENTS: Final = ("hero_copy_2024", "presale_cta")
 _EXPERIMENT_SHARE: Final = 0.3
 
-_EVENT_TYPES: Final = objects(["page_view", "click", "scroll", "form_interaction"])
-_CONVERSION_TYPES: Final = objects(
-    ["whitelist_join", "wallet_connect", "presale_participate", "token_purchase"]
-)
+_EVENT_TYPES: Final = ("page_view", "click", "scroll", "form_interaction")
+"""In the order of the kinds of steps."""
+_CONVERSION_TYPES: Final = (
+    "whitelist_join", "wallet_connect", "presale_participate", "token_purchase",
+)  # fmt: skip
+"""In the order of the kinds of steps after ``REGISTER``."""
 _PAYMENT_METHODS: Final = ("ETH", "USDT", "USDC", "BTC")
 _PAYMENT_WEIGHTS: Final = (45, 25, 20, 10)
+_NETWORKS: Final = ("telegram", "x", "discord")
 _TIERS: Final = ("basic", "advanced", "premium")
 _TIER_WEIGHTS: Final = (70, 22, 8)
 _SMALLEST_USD, _MEDIAN_USD, _LARGEST_USD = 100.0, 900.0, 10_000.0
@@ -125,11 +151,11 @@ def _tags(rng: np.random.Generator, source: Ints) -> dict[str, Objects]:
     experiment = objects(_EXPERIMENTS)[rng.integers(len(_EXPERIMENTS), size=count)]
     variant = objects(["control", "treatment"])[rng.integers(2, size=count)]
     return {
-        "experiment": np.where(tries, experiment, None),
-        "variant": np.where(tries, variant, None),
-        "utm_source": np.where(tagged, objects(_SOURCES)[source], None),
-        "utm_medium": np.where(tagged, objects(_MEDIA)[source], None),
-        "utm_campaign": np.where(tagged, campaign, None),
+        "experiment": only_where(tries, experiment),
+        "variant": only_where(tries, variant),
+        "utm_source": only_where(tagged, objects(_SOURCES)[source]),
+        "utm_medium": only_where(tagged, objects(_MEDIA)[source]),
+        "utm_campaign": only_where(tagged, campaign),
     }
 
 
@@ -152,9 +178,7 @@ def _batch(
     )
 
 
-def _clickstream(
-    world: World, visits: _Visits, walks: Walks, rng: np.random.Generator
-) -> Batch:
+def _clickstream(world: World, visits: _Visits, walks: Walks, rng: np.random.Generator) -> Batch:
     rows = np.flatnonzero(walks.kind < REGISTER)
     kind, page, referring = walks.kind[rows], walks.page[rows], walks.referring[rows]
     load_seconds = np.round(rng.gamma(2.2, 0.45, len(rows)) + 0.1, 3)
@@ -172,9 +196,9 @@ def _clickstream(
             "tenant_id": world.tenant_ids[site],
             "event_id": uuids(rng, len(rows)),
             "session_id": visits.session_id[visit],
-            "user_id": np.where(knows_user, visits.user_id[visit], None),
+            "user_id": only_where(knows_user, visits.user_id[visit]),
             "occurred_at": times,
-            "event_type": _EVENT_TYPES[kind],
+            "event_type": objects(_EVENT_TYPES)[kind],
             "page_type": objects(PAGES)[page],
             "page_url": world.page_urls[site, page],
             "referrer": referrer,
@@ -188,7 +212,6 @@ def _clickstream(
             **{name: values[visit] for name, values in visits.tags.items()},
         }
 
-    assert FORM == len(_EVENT_TYPES) - 1
     return _batch("clickstream", visits, walks, rows, rng, columns)
 
 
@@ -206,7 +229,7 @@ def _registrations(
     wallets = objects([f"0x{h}" for h in hex_ids(rng, count, size=20)])
     networks = rng.integers(4, size=count).tolist()
     handles = [
-        {name: handle for name in ("telegram", "x", "discord")[:many]}
+        dict.fromkeys(_NETWORKS[:many], handle)
         for handle, many in zip(world.handles[person].tolist(), networks, strict=True)
     ]
 
@@ -235,15 +258,13 @@ def _registrations(
     return batch
 
 
-def _conversions(
-    world: World, visits: _Visits, walks: Walks, rng: np.random.Generator
-) -> Batch:
+def _conversions(world: World, visits: _Visits, walks: Walks, rng: np.random.Generator) -> Batch:
     rows = np.flatnonzero(walks.kind > REGISTER)
     kind = walks.kind[rows]
     count = len(rows)
     pays = (kind == PRESALE) | (kind == PURCHASE)
     spread = _MEDIAN_USD * rng.lognormal(0, 0.9, count)
-    amount: NDArray[np.float64] = np.round(np.clip(spread, _SMALLEST_USD, _LARGEST_USD), 2)
+    amount = np.round(np.clip(spread, _SMALLEST_USD, _LARGEST_USD), 2)
 
     def columns(visit: Ints, times: list[str]) -> dict[str, Any]:
         site = visits.site[visit]
@@ -254,10 +275,10 @@ def _conversions(
             "user_id": visits.user_id[visit],
             "session_id": visits.session_id[visit],
             "occurred_at": times,
-            "conversion_type": _CONVERSION_TYPES[kind - REGISTER - 1],
+            "conversion_type": objects(_CONVERSION_TYPES)[kind - REGISTER - 1],
             "amount_usd": only_where(pays, amount),
             "token_amount": only_where(pays, tokens),
-            "token_symbol": np.where(pays, world.symbols[site], None),
+            "token_symbol": only_where(pays, world.symbols[site]),
             "payment_method": only_where(
                 pays, objects(_PAYMENT_METHODS)[pick(rng, _PAYMENT_WEIGHTS, count)]
             ),

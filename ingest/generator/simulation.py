@@ -28,6 +28,7 @@ SHARES: Final = {
 
 VISIT_CONTRACTS: Final = ("clickstream", "registrations", "conversions")
 
+
 class Simulation:
     """Makes events; everything follows from ``entropy`` and the order of calls."""
 
@@ -78,3 +79,11 @@ class Simulation:
     def moments(self, count: int) -> Floats:
         """Draw ``count`` moments between 0, the start of a stretch, and 1, its end, in order."""
         return np.sort(self._rng.random(count))
+
+    def about(self, mean: float) -> int:
+        """Draw a whole number that is ``mean`` on average."""
+        return int(self._rng.poisson(mean))
+
+    def split(self, count: int, weights: Floats) -> list[int]:
+        """Split ``count`` beginnings at random, by weights that add up to 1."""
+        return [int(part) for part in self._rng.multinomial(count, weights)]
