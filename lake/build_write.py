@@ -67,7 +67,7 @@ def write(
         if strategy == "insert_new":
             fresh = _not_there_yet(plan, staged, request["unique_key"])
             return Written("added", append(plan, _stream(cursor, fresh)))
-        buckets = plan.buckets() if bucket_sql is None else _buckets(cursor, bucket_sql)
+        buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
         rows = _stream(cursor, f"from {staged}")
         return Written("replaced", replace_buckets(plan, rows, buckets))
     finally:
@@ -107,7 +107,7 @@ def _write_range(
             f"{plan.own.label} gave {outside[0]} rows outside of {plan.dates}",
             hint="let the model's SQL filter by {{ in_scope('" + partition_by[1] + "') }}",
         )
-    differing = _buckets(
+    differing = buckets_of(
         cursor,
         f"select distinct {tenant}, {day} from ("
         f"(from {staged} except all {current}) union all ({current} except all from {staged}))",
@@ -153,7 +153,8 @@ def _in_table_order(cursor: duckdb.DuckDBPyConnection, plan: Plan, sql: str) -> 
     return f"select {columns} from ({sql})"
 
 
-def _buckets(cursor: duckdb.DuckDBPyConnection, sql: str) -> Buckets:
+def buckets_of(cursor: duckdb.DuckDBPyConnection, sql: str) -> Buckets:
+    """Return the (tenant, date) pairs that a query gives."""
     found: list[tuple[str, date]] = cursor.execute(sql).fetchall()
     return frozenset((tenant, day) for tenant, day in found)
 

@@ -24,7 +24,7 @@ from dbt_common.invocation import get_invocation_id
 from ingest.contracts.registry import load_contracts
 from ingest.settings import IngestSettings
 from lake.build_run import SCRATCH, BuildRun, Lakes
-from lake.build_write import write
+from lake.build_write import buckets_of, write
 from lake.duck import delta_scan, prepare, quote_name, quote_text
 from lake.errors import BuildError
 from lake.increments import DateRange, Plan, plan
@@ -66,7 +66,7 @@ class Plugin(BasePlugin):
                 self._run.open(cursor)
 
     def store(self, target_config: TargetConfig) -> None:
-        """Answer a macro: ``plan``, ``buckets``, ``write`` or ``advance``."""
+        """Answer a macro: ``plan``, ``buckets``, ``read_buckets``, ``write``, ``advance``."""
         request = target_config.config
         assert target_config.location is not None
         verb = target_config.location.format
@@ -76,6 +76,9 @@ class Plugin(BasePlugin):
             answer.update(self._describe(self._plan(label, request)))
         elif verb == "buckets":
             self._current().bucket_sql[label] = request["sql"]
+        elif verb == "read_buckets":
+            found = buckets_of(self._cursor, request["sql"])
+            answer["buckets"] = sorted((name, str(day)) for name, day in found)
         elif verb == "advance":
             answer.update(self._advance(label))
         elif verb == "write":

@@ -105,7 +105,5 @@
 {# The buckets that a query gives, as a filter with literals; no filter when nothing is built. #}
 {% macro in_buckets_of(sql, date_column) %}
     {%- if not is_building() -%}{{ return('true') }}{%- endif -%}
-    {%- set buckets = [] -%}
-    {%- for row in run_query(sql).rows -%}{%- do buckets.append([row[0], row[1] | string]) -%}{%- endfor -%}
-    {{ return(in_buckets(buckets, date_column)) }}
+    {{ return(in_buckets(delta_call('read_buckets', {'sql': sql}).buckets, date_column)) }}
 {% endmacro %}

@@ -1,0 +1,102 @@
+{{
+    config(
+        incremental_strategy='replace_buckets',
+        partition_by=['tenant_id', 'metric_date'],
+    )
+}}
+
+with page_events as (
+    select * from {{ ref('stg_clickstream') }}
+    where {{ in_scope('event_date') }}
+),
+
+registrations as (
+    select * from {{ ref('stg_registrations') }}
+    where {{ in_scope('event_date') }}
+),
+
+conversions as (
+    select * from {{ ref('stg_conversions') }}
+    where {{ in_scope('event_date') }}
+),
+
+-- A visit's channel is that of its first event of the day: later pages have the site itself as
+-- their referrer, and registrations and conversions know no channel.
+channels as (
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        arg_min(channel, (event_at, event_id)) as channel
+    from page_events
+    group by tenant_id, event_date, session_id
+),
+
+happenings as (
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        event_at,
+        site_id,
+        user_id,
+        event_type as happening,
+        page_load_ms,
+        cast(null as decimal(18, 2)) as amount_usd,
+        false as is_purchase
+    from page_events
+    union all
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        event_at,
+        site_id,
+        user_id,
+        'registration' as happening,
+        cast(null as double) as page_load_ms,
+        cast(null as decimal(18, 2)) as amount_usd,
+        false as is_purchase
+    from registrations
+    union all
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        event_at,
+        site_id,
+        user_id,
+        'conversion' as happening,
+        cast(null as double) as page_load_ms,
+        amount_usd,
+        is_purchase
+    from conversions
+),
+
+final as (
+    select
+        h.tenant_id,
+        h.event_date as metric_date,
+        date_trunc('hour', h.event_at) as metric_hour,
+        coalesce(h.site_id, 'unknown') as site_id,
+        coalesce(channels.channel, 'unknown') as channel,
+        count(*) filter (where h.happening not in ('registration', 'conversion')) as event_count,
+        count(distinct h.session_id) filter (
+            where h.happening not in ('registration', 'conversion')
+        ) as session_count,
+        count(distinct h.user_id) filter (
+            where h.happening not in ('registration', 'conversion')
+        ) as user_count,
+        count(*) filter (where h.happening = 'page_view') as page_view_count,
+        count(*) filter (where h.happening = 'registration') as registration_count,
+        count(*) filter (where h.happening = 'conversion') as conversion_count,
+        count(*) filter (where h.is_purchase) as purchase_count,
+        cast(coalesce(sum(h.amount_usd) filter (where h.is_purchase), 0) as decimal(18, 2))
+            as revenue_usd,
+        quantile_cont(h.page_load_ms, 0.95) as p95_page_load_ms
+    from happenings as h
+    left join channels using (tenant_id, event_date, session_id)
+    group by all
+)
+
+select * from final

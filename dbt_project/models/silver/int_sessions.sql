@@ -1,0 +1,200 @@
+{{
+    config(
+        incremental_strategy='replace_buckets',
+        partition_by=['tenant_id', 'session_date'],
+        meta={'reads': 'rows'},
+    )
+}}
+
+{%- set gap = 'interval ' ~ var('session_gap_minutes') ~ ' minutes' %}
+
+{#- An increment works on the sessions that a new event touches. Those that were built before are
+    taken as intervals, the new events as points; whatever the 30-minute rule joins with a point
+    is made anew from silver, over the days it spans and no others. #}
+{%- set changed_sql %}
+    with new_events as (
+        select tenant_id, session_id, occurred_at
+        from {{ new_rows(ref('stg_clickstream')) }}
+        where not is_date_clamped
+    ),
+
+    pieces as (
+        select
+            tenant_id,
+            session_id,
+            occurred_at as started_at,
+            occurred_at as ended_at,
+            true as is_new
+        from new_events
+        union all
+        select tenant_id, session_id, started_at, ended_at, false as is_new
+        from {{ this }}
+        where (tenant_id, session_id) in (select tenant_id, session_id from new_events)
+    ),
+
+    spaced as (
+        select
+            *,
+            max(ended_at) over (
+                partition by tenant_id, session_id
+                order by started_at, ended_at
+                rows between unbounded preceding and 1 preceding
+            ) as open_until
+        from pieces
+    ),
+
+    numbered as (
+        select
+            *,
+            count_if(open_until is null or started_at > open_until + {{ gap }}) over (
+                partition by tenant_id, session_id
+                order by started_at, ended_at
+                rows unbounded preceding
+            ) as session_number
+        from spaced
+    )
+
+    select
+        tenant_id,
+        session_id,
+        min(started_at) as started_at,
+        max(ended_at) as ended_at
+    from numbered
+    group by tenant_id, session_id, session_number
+    having bool_or(is_new)
+{%- endset %}
+
+{%- if is_incremental() %}
+    {%- set changed = stage_rows('changed', changed_sql) %}
+    {%- set replaced_sql %}
+        select old.*
+        from {{ this }} as old
+        inner join {{ changed }} as changed
+            on old.tenant_id = changed.tenant_id
+            and old.session_id = changed.session_id
+            and old.started_at between changed.started_at and changed.ended_at
+    {%- endset %}
+    {%- set replaced = stage_rows('replaced', replaced_sql) %}
+    {%- set touched_sql %}
+        select tenant_id, cast(started_at as date) as session_date from {{ changed }}
+        union
+        select tenant_id, session_date from {{ replaced }}
+    {%- endset %}
+    {%- do replaces_buckets(touched_sql) %}
+    {%- set spanned_sql %}
+        select distinct
+            tenant_id,
+            unnest(
+                generate_series(
+                    cast(started_at as date), cast(ended_at as date), interval 1 day
+                )
+            )::date as event_date
+        from {{ changed }}
+    {%- endset %}
+{%- endif %}
+
+with candidates as (
+    select * from {{ ref('stg_clickstream') }}
+    where
+        not is_date_clamped
+        {%- if is_incremental() %}
+        and {{ in_buckets_of(spanned_sql, 'event_date') }}
+        {%- elif is_backfill() %}
+        and (tenant_id, session_id) in (
+            select tenant_id, session_id
+            from {{ ref('stg_clickstream') }}
+            where {{ in_scope('event_date') }}
+        )
+        {%- endif %}
+),
+
+events as (
+    select candidates.* from candidates
+    {%- if is_incremental() %}
+    inner join {{ changed }} as changed
+        on candidates.tenant_id = changed.tenant_id
+        and candidates.session_id = changed.session_id
+        and candidates.occurred_at between changed.started_at and changed.ended_at
+    {%- endif %}
+),
+
+spaced as (
+    select
+        *,
+        lag(occurred_at) over (
+            partition by tenant_id, session_id
+            order by occurred_at, event_id
+        ) as previous_at
+    from events
+),
+
+numbered as (
+    select
+        *,
+        count_if(previous_at is null or occurred_at > previous_at + {{ gap }}) over (
+            partition by tenant_id, session_id
+            order by occurred_at, event_id
+            rows unbounded preceding
+        ) as session_number
+    from spaced
+),
+
+sessions as (
+    select
+        tenant_id,
+        session_id,
+        arg_max(user_id, (occurred_at, event_id)) filter (where user_id is not null) as user_id,
+        min(occurred_at) as started_at,
+        max(occurred_at) as ended_at,
+        count(*) as event_count,
+        count(*) filter (where event_type = 'page_view') as page_view_count,
+        count(*) filter (where event_type in ('click', 'form_interaction'))
+            as interaction_count,
+        arg_min(page_type, (occurred_at, event_id)) filter (where page_type is not null)
+            as entry_page_type,
+        arg_max(page_type, (occurred_at, event_id)) filter (where page_type is not null)
+            as exit_page_type,
+        arg_min(site_id, (occurred_at, event_id)) filter (where site_id is not null) as site_id,
+        arg_min(country, (occurred_at, event_id)) filter (where country is not null) as country,
+        arg_min(device_type, (occurred_at, event_id)) filter (where device_type is not null)
+            as device_type,
+        arg_min(channel, (occurred_at, event_id)) as channel
+    from numbered
+    group by tenant_id, session_id, session_number
+),
+
+final as (
+    select
+        md5(
+            concat_ws('|', length(tenant_id), tenant_id, session_id, epoch_us(started_at))
+        ) as session_key,
+        tenant_id,
+        session_id,
+        user_id,
+        started_at,
+        ended_at,
+        cast(started_at as date) as session_date,
+        event_count,
+        page_view_count,
+        entry_page_type,
+        exit_page_type,
+        site_id,
+        country,
+        device_type,
+        channel,
+        epoch_us(ended_at - started_at) / 1000000 as duration_seconds,
+        page_view_count <= 1 and interaction_count = 0 as is_bounce
+    from sessions
+)
+
+select * from final
+{%- if is_incremental() %}
+union all by name
+select *
+from {{ this }}
+where
+    {{ in_buckets_of(touched_sql, 'session_date') }}
+    and session_key not in (select session_key from {{ replaced }})
+{%- elif is_backfill() %}
+where {{ in_scope('session_date') }}
+{%- endif %}

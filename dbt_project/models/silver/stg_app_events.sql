@@ -1,0 +1,55 @@
+{{
+    config(
+        incremental_strategy='insert_new',
+        unique_key=['tenant_id', 'event_id'],
+        partition_by=['tenant_id', 'event_date'],
+    )
+}}
+
+with bronze as (
+    select * from {{ new_rows(source('bronze', 'app_events')) }}
+),
+
+valid as (
+    select
+        *,
+        {{ event_clocks() }}
+    from bronze
+    where {{ rejection_reason('app_events') }} is null
+),
+
+first_of_each as (
+    select * from valid
+    where {{ may_be_in_range(['tenant_id', 'event_id'], 'valid') }}
+    qualify {{ is_first_of(['tenant_id', 'event_id']) }}
+),
+
+final as (
+    select
+        tenant_id,
+        event_id,
+        user_id,
+        device_id,
+        session_id,
+        occurred_at,
+        event_at,
+        event_date,
+        sent_at,
+        received_at,
+        coalesce(channel, 'unknown') as channel,
+        event_type,
+        page_url,
+        screen_name,
+        conversation_id,
+        user_agent,
+        properties,
+        is_late,
+        is_future,
+        is_date_clamped,
+        _rescued,
+        {{ trace_columns() }}
+    from first_of_each
+    where {{ in_scope('event_date') }}
+)
+
+select * from final
