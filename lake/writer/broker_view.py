@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 EARLIEST: Final = OffsetSpec._earliest
 LATEST: Final = OffsetSpec._latest
+POLL_MESSAGES: Final = 10_000
 TIMEOUT_S: Final = 15.0
 ID_TIMEOUT_S: Final = 3.0
 
@@ -76,7 +77,7 @@ class BrokerView:
         """Return what Kafka has of each partition.
 
         On the embedded broker ``end`` is too low: it answers with the start of the last batch.
-        ``true_end`` is right on both.
+        ``true_ends`` is right on both.
 
         Raises:
             TopicError: a topic has gone.
@@ -100,12 +101,14 @@ class BrokerView:
         """Return the offset after the last one that a ``read_committed`` consumer may see now."""
         return self._offsets(list(keys), LATEST, committed_only=True)
 
-    def true_end(self, key: TopicPartitionKey) -> int:
-        """Return the offset after the last one, by reading up to it.
+    def true_ends(self, keys: Iterable[TopicPartitionKey]) -> dict[TopicPartitionKey, int]:
+        """Return, for each partition, the offset after the last one, by reading up to it.
 
         Raises:
-            BrokerError: the end was not reached in time.
+            BrokerError: an end was not reached in time.
         """
+        wanted = set(keys)
+        ends: dict[TopicPartitionKey, int] = {}
         consumer = Consumer(
             {
                 **client_config(self._settings),
@@ -113,27 +116,34 @@ class BrokerView:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "latest",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 50,
                 "isolation.level": "read_uncommitted",
             },
             logger=LIBRDKAFKA_LOGGER,
         )
         try:
-            consumer.assign([TopicPartition(*key, OFFSET_END)])
+            consumer.assign([TopicPartition(*key, OFFSET_END) for key in wanted])
             deadline = time.monotonic() + TIMEOUT_S
-            while time.monotonic() < deadline:
-                message = consumer.poll(0.2)
-                error = None if message is None else message.error()
-                if message is None or error is None:
-                    continue
-                if error.code() == KafkaError._PARTITION_EOF:
-                    return message.offset() or 0
-                logger.warning("end_not_read", extra={"why": error.str()})
+            while wanted - ends.keys() and time.monotonic() < deadline:
+                for message in consumer.consume(POLL_MESSAGES, 0.05):
+                    error = message.error()
+                    if error is None:
+                        continue
+                    if error.code() == KafkaError._PARTITION_EOF:
+                        key = message.topic() or "", message.partition() or 0
+                        ends[key] = message.offset() or 0
+                    else:
+                        logger.warning("end_not_read", extra={"why": error.str()})
         finally:
             consumer.close()
-        raise BrokerError(
-            f"cannot find the end of {key[0]}[{key[1]}] within {TIMEOUT_S:.0f} s",
-            hint="Is the partition's leader up?",
-        )
+        left = sorted(wanted - ends.keys())
+        if left:
+            named = ", ".join(f"{topic}[{number}]" for topic, number in left)
+            raise BrokerError(
+                f"cannot find the end of {named} within {TIMEOUT_S:.0f} s",
+                hint="Has each partition a leader?",
+            )
+        return ends
 
     def active_members(self, group: str) -> int:
         """Return how many consumers the broker counts in a group; 0 when it cannot tell."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lake.errors import OffsetGapError
@@ -56,7 +56,7 @@ class StartingPoints:
         journal: Journal,
         take_over: Callable[[Iterable[Source]], Mapping[Source, int | None]],
         look: Callable[[Iterable[Source]], Mapping[Source, int | None]],
-        true_end: Callable[[TopicPartitionKey], int],
+        true_ends: Callable[[Iterable[TopicPartitionKey]], Mapping[TopicPartitionKey, int]],
         *,
         accept_gap: bool,
     ) -> None:
@@ -66,13 +66,13 @@ class StartingPoints:
             journal: which incarnations were seen, which gaps were accepted.
             take_over: claims sources in the tables and says where each stands.
             look: says where sources stand that are no longer read.
-            true_end: reads up to a partition's end; asked only when the end looks too low.
+            true_ends: reads up to partitions' ends; asked only where the end looks too low.
             accept_gap: go on where offsets are missing.
         """
         self._journal = journal
         self._take_over = take_over
         self._look = look
-        self._true_end = true_end
+        self._true_ends = true_ends
         self._accept_gap = accept_gap
 
     def find(self, offered: Mapping[TopicPartitionKey, Offered]) -> dict[TopicPartitionKey, Start]:
@@ -89,10 +89,12 @@ class StartingPoints:
         }
         former = {key: known[key] for key in offered if key in known and known[key] != current[key]}
         held = {**self._take_over(current.values()), **self._look(former.values())}
+        ends = self._ends({key: (held[current[key]], offer) for key, offer in offered.items()})
         problems: list[str] = []
         notes: list[Entry] = []
         starts: dict[TopicPartitionKey, Start] = {}
-        for key, offer in offered.items():
+        for key, told in offered.items():
+            offer = replace(told, end=ends[key])
             source = current[key]
             if key not in known:
                 notes.append(self._journal.entry("topic_first_seen", source, offer.low, None))
@@ -119,6 +121,18 @@ class StartingPoints:
         if renumbered:
             self._take_over(renumbered)
         return starts
+
+    def _ends(
+        self, standing: Mapping[TopicPartitionKey, tuple[int | None, Offered]]
+    ) -> dict[TopicPartitionKey, int]:
+        """Return where each partition ends; a broker's answer that looks too low is checked."""
+        doubtful = [
+            key
+            for key, (held, offer) in standing.items()
+            if held is not None and held + 1 > offer.end
+        ]
+        told = {key: offer.end for key, (_, offer) in standing.items()}
+        return {**told, **(self._true_ends(doubtful) if doubtful else {})}
 
     def _incarnation(
         self, key: TopicPartitionKey, topic_id: str, known: Mapping[TopicPartitionKey, Source]
@@ -148,18 +162,16 @@ class StartingPoints:
                 )
                 notes.append(self._journal.entry("gap_accepted", source, *missing, "expired"))
             return Start(source, held, offer.low)
-        key = source.topic, source.partition
-        end = offer.end if following <= offer.end else self._true_end(key)
-        if following > end:
+        if following > offer.end:
             problems.append(
                 f"{source}: the tables end at offset {held:,}, and Kafka ends before "
-                f"{end:,}: the topic was made again, or its end was lost"
+                f"{offer.end:,}: the topic was made again, or its end was lost"
             )
             renewed = source.next_incarnation()
-            first = offer.low if source.broker_topic_id == NO_ID else end
+            first = offer.low if source.broker_topic_id == NO_ID else offer.end
             notes.append(
                 self._journal.entry(
-                    "topic_recreated", renewed, first, None, f"stored {held}, end {end}"
+                    "topic_recreated", renewed, first, None, f"stored {held}, end {offer.end}"
                 )
             )
             return Start(renewed, None, first)

@@ -74,7 +74,7 @@ def write(
     from ingest.contracts.registry import load_contracts
     from ingest.settings import IngestSettings
     from lake.settings import LakeSettings
-    from lake.writer import run
+    from lake.writer.service import run
     from lakeward.console import errors
     from lakeward.logs import set_up_logging
     from lakeward.writer_progress import WriterProgress

@@ -68,7 +68,7 @@ def run(
         Journal(lake, settings.writer_name, now=now),
         sinks.take_over,
         sinks.look,
-        view.true_end,
+        view.true_ends,
         accept_gap=accept_gap,
     )
     is_static = settings.assignment == "static" or (

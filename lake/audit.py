@@ -1,0 +1,457 @@
+"""Prove the promise: every offset up to the stored one is in the lake exactly once.
+
+The audit reads only the lake. For each source (a partition of one incarnation of a topic) it holds
+three things against each other: the stored offset (the Delta transaction id), the ranges and counts
+that each commit recorded, and the coordinates of every row in bronze and in the dead letters. It
+asks that
+
+- the ranges follow on each other from where the source was first seen up to the stored offset, and
+  a hole is one that a person accepted (``ops.journal``);
+- in each range there are exactly the rows and dead letters that were recorded, and they account
+  for every message that Kafka delivered; an offset that never carried a message (a transaction
+  marker, an aborted or a compacted message) was not delivered, and so is no loss;
+- no offset is there twice, in bronze, in the dead letters, or in both;
+- no row lies outside what was recorded.
+
+Compaction moves rows to other files and changes none of this.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+from deltalake import DeltaTable
+
+from lake.audit_tally import Offsets, Tally, coordinates, per_range
+from lake.errors import MissingTableError
+from lake.journal import Entry, Journal, accepted_gaps, incarnations
+from lake.tables import DEAD_LETTERS, Lake
+from lake.writer.commit import METADATA_KEY
+from lake.writer.source import Source
+from lake.writer.target import ROLE, WRITER
+
+logger = logging.getLogger(__name__)
+
+EXAMPLES: Final = 10
+"""Offsets named in a finding; its count is exact."""
+
+FindingKind = Literal["lost", "doubled", "unexpected", "gap", "overlap", "position"]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What one commit recorded for one source; offsets inclusive."""
+
+    first: int
+    last: int
+    messages: int
+    rows: int
+    dead: int
+    version: int
+    """The table version of the commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A place where the promise does not hold.
+
+    ``lost``: a message was delivered and is nowhere. ``doubled``: an offset is there more than
+    once. ``unexpected``: a row that no commit recorded. ``gap``: offsets that no commit recorded
+    and nobody accepted. ``overlap``: two commits recorded one offset. ``position``: the stored
+    offset is not where the last recorded range ends.
+    """
+
+    kind: FindingKind
+    table: str
+    source: Source
+    count: int
+    what: str
+    offsets: tuple[int, ...] = ()
+    """The first of the offsets concerned."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionAudit:
+    """What was found for one source."""
+
+    table: str
+    source: Source
+    is_current: bool
+    """False for a topic that has been deleted and made again since."""
+    first: int | None
+    """The first offset that was to be read."""
+    stored: int | None
+    """The last offset that is settled; None: nothing yet."""
+    messages: int = 0
+    """Messages that Kafka delivered up to the stored offset."""
+    rows: int = 0
+    """Rows in bronze."""
+    dead: int = 0
+    """Dead letters up to the stored offset."""
+    not_carried: int = 0
+    """Offsets that never carried a message: markers, aborted and compacted messages."""
+    accepted_gap: int = 0
+    """Offsets that Kafka had lost and a person accepted."""
+    ahead: int = 0
+    """Dead letters beyond the stored offset: a writer stopped between its two commits, and the
+    next run takes them up."""
+    commits: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """The verdict on a lake."""
+
+    partitions: tuple[PartitionAudit, ...]
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """The version of each table that was looked at."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything that is wrong."""
+        return tuple(finding for part in self.partitions for finding in part.findings)
+
+    @property
+    def is_clean(self) -> bool:
+        """True when the promise holds."""
+        return not self.findings
+
+    def count(self, kind: FindingKind) -> int:
+        """How many offsets or rows findings of a kind concern."""
+        return sum(finding.count for finding in self.findings if finding.kind == kind)
+
+    @property
+    def messages(self) -> int:
+        """Messages settled in all partitions."""
+        return sum(part.messages for part in self.partitions)
+
+    @property
+    def rows(self) -> int:
+        """Rows in all bronze tables."""
+        return sum(part.rows for part in self.partitions)
+
+    @property
+    def dead(self) -> int:
+        """Dead letters of all partitions."""
+        return sum(part.dead for part in self.partitions)
+
+
+def audit(lake: Lake, *, topic: str | None = None) -> AuditReport:
+    """Hold rows, recorded ranges and stored offsets against each other.
+
+    Takes two bytes of memory an offset and reads only the coordinates. May run while writers do:
+    bronze is looked at first, and its dead letters are always committed before it.
+
+    Args:
+        lake: which lake.
+        topic: only this topic; None: all.
+
+    Raises:
+        MissingTableError: nothing was written yet, or not from ``topic``.
+    """
+    names = [name for name in lake.names("bronze") if name != DEAD_LETTERS]
+    tables = {name: lake.open("bronze", name) for name in names}
+    tables = {n: t for n, t in tables.items() if ROLE in t.metadata().configuration}
+    if not tables:
+        raise MissingTableError(
+            f"nothing to audit: there is no bronze table below {lake.root}",
+            hint="`lakeward write` makes them.",
+        )
+    dead_letters = lake.open("bronze", DEAD_LETTERS)
+    writer = dead_letters.metadata().configuration.get(WRITER, "")
+    entries = Journal(lake, writer).entries()
+    dead = _Dead(dead_letters)
+    found: list[PartitionAudit] = []
+    for name, table in tables.items():
+        found += _TableAudit(name, table, writer, entries, dead, topic).run()
+    if topic is not None and not found:
+        raise MissingTableError(
+            f"nothing to audit: nothing was written from the topic {topic}",
+            hint="`lakeward audit` without --topic shows those there are.",
+        )
+    found += _unclaimed(dead, {part.source for part in found}, topic)
+    versions = {name: table.version() for name, table in tables.items()}
+    return AuditReport(tuple(found), {**versions, DEAD_LETTERS: dead_letters.version()})
+
+
+class _Dead:
+    """Offsets of the dead letters by source: few beside the rows, so kept as they are."""
+
+    def __init__(self, table: DeltaTable) -> None:
+        parts: dict[Source, list[Offsets]] = defaultdict(list)
+        for source, offsets in coordinates(table):
+            parts[source].append(offsets)
+        self.by_source = {source: np.concatenate(theirs) for source, theirs in parts.items()}
+
+    def of(self, source: Source) -> Offsets:
+        return self.by_source.get(source, np.zeros(0, dtype=np.int64))
+
+
+class _TableAudit:
+    """Audits one bronze table."""
+
+    def __init__(
+        self,
+        name: str,
+        table: DeltaTable,
+        writer: str,
+        entries: Sequence[Entry],
+        dead: _Dead,
+        topic: str | None,
+    ) -> None:
+        self._name = name
+        self._table = table
+        self._writer = writer
+        self._entries = entries
+        self._dead = dead
+        self._topic = topic
+        self._current = set(incarnations(entries).values())
+        self._ranges = _recorded(table)
+
+    def run(self) -> list[PartitionAudit]:
+        tallies: dict[Source, Tally] = {}
+        topics = {source.topic for source in self._ranges}
+        known = {e.source for e in self._entries if e.source.topic in topics} | set(self._ranges)
+        for source in known:
+            ranges = self._ranges.get(source, [])
+            last = max((r.last for r in ranges), default=-1)
+            tallies[source] = Tally(min((r.first for r in ranges), default=0), last)
+        for source, offsets in coordinates(self._table):
+            tallies.setdefault(source, Tally(0, -1)).add(offsets)
+        return [
+            self._audit(source, tallies[source])
+            for source in sorted(tallies)
+            if self._topic is None or source.topic == self._topic
+        ]
+
+    def _audit(self, source: Source, bronze: Tally) -> PartitionAudit:
+        ranges = self._ranges.get(source, [])
+        stored = self._table.transaction_version(source.app_id(self._writer, self._name))
+        gaps = accepted_gaps(self._entries, source)
+        dead = Tally(bronze.first, bronze.last)
+        dead.add(self._dead.of(source))
+        findings = [
+            *self._chain(source, ranges, stored, gaps),
+            *self._contents(source, ranges, bronze, dead),
+        ]
+        first = self._first_seen(source, ranges)
+        return PartitionAudit(
+            table=self._name,
+            source=source,
+            is_current=source in self._current,
+            first=first,
+            stored=stored,
+            messages=sum(r.messages for r in ranges),
+            rows=bronze.total + len(bronze.strays()),
+            dead=dead.total,
+            not_carried=sum(r.last - r.first + 1 - r.messages for r in ranges),
+            accepted_gap=sum(b - a + 1 for a, b in gaps),
+            ahead=int(np.count_nonzero(dead.strays() > bronze.last)),
+            commits=len(ranges),
+            findings=tuple(findings),
+        )
+
+    def _first_seen(self, source: Source, ranges: Sequence[Range]) -> int | None:
+        for entry in self._entries:
+            if entry.source == source and entry.kind != "gap_accepted":
+                return entry.first_offset
+        return ranges[0].first if ranges else None
+
+    def _chain(
+        self,
+        source: Source,
+        ranges: Sequence[Range],
+        stored: int | None,
+        gaps: Sequence[tuple[int, int]],
+    ) -> Iterable[Finding]:
+        """The ranges follow on each other, from the start up to the stored offset."""
+        expected = self._first_seen(source, ranges)
+        for this in ranges:
+            if expected is not None and this.first > expected:
+                hole = _minus((expected, this.first - 1), gaps)
+                count = sum(b - a + 1 for a, b in hole)
+                if count:
+                    yield self._finding(
+                        "gap",
+                        source,
+                        count,
+                        f"offsets {expected:,} to {this.first - 1:,} were never recorded",
+                        [a for a, _ in hole],
+                    )
+            elif expected is not None and this.first < expected:
+                yield self._finding(
+                    "overlap",
+                    source,
+                    min(expected - 1, this.last) - this.first + 1,
+                    f"version {this.version} recorded offsets from {this.first:,} again",
+                    [this.first],
+                )
+            expected = max(this.last + 1, expected or 0)
+        end = ranges[-1].last if ranges else None
+        if stored != end:
+            yield self._finding(
+                "position",
+                source,
+                1,
+                f"the stored offset is {_or_none(stored)}, the recorded ranges end at "
+                f"{_or_none(end)}",
+            )
+
+    def _contents(
+        self, source: Source, ranges: Sequence[Range], bronze: Tally, dead: Tally
+    ) -> Iterable[Finding]:
+        """Each range holds what was recorded for it, each offset once."""
+        in_bronze, in_dead = bronze.counts > 0, dead.counts > 0
+        for tally, where in ((bronze, self._name), (dead, DEAD_LETTERS)):
+            if tally.surplus:
+                twice = np.flatnonzero(tally.counts > 1) + tally.first
+                yield self._finding(
+                    "doubled", source, tally.surplus, f"rows too many in {where}", twice
+                )
+        both = np.flatnonzero(in_bronze & in_dead) + bronze.first
+        if len(both):
+            yield self._finding(
+                "doubled", source, len(both), f"in {self._name} and in {DEAD_LETTERS}", both
+            )
+        strays = bronze.strays()
+        if len(strays):
+            yield self._finding(
+                "unexpected", source, len(strays), "rows outside every recorded range", strays
+            )
+        early = dead.strays()[dead.strays() < bronze.first]
+        if len(early) and ranges:
+            yield self._finding(
+                "unexpected", source, len(early), "dead letters before every range", early
+            )
+        yield from self._per_range(source, ranges, bronze.first, in_bronze, in_dead)
+
+    def _per_range(
+        self,
+        source: Source,
+        ranges: Sequence[Range],
+        first: int,
+        in_bronze: np.ndarray[Any, np.dtype[np.bool_]],
+        in_dead: np.ndarray[Any, np.dtype[np.bool_]],
+    ) -> Iterable[Finding]:
+        spans = _disjoint(ranges)
+        edges = [(r.first, r.last) for r in spans]
+        rows = per_range(in_bronze, first, edges)
+        dead = per_range(in_dead, first, edges)
+        settled = per_range(in_bronze | in_dead, first, edges)
+        for this, row_count, dead_count, present in zip(spans, rows, dead, settled, strict=True):
+            missing = this.messages - int(present)
+            if missing > 0:
+                inside = slice(this.first - first, this.last + 1 - first)
+                absent = np.flatnonzero(~(in_bronze | in_dead)[inside]) + this.first
+                among = "" if len(absent) == missing else f", among {len(absent):,} absent offsets"
+                yield self._finding(
+                    "lost",
+                    source,
+                    missing,
+                    f"messages of version {this.version} (offsets {this.first:,} to "
+                    f"{this.last:,}) are nowhere{among}",
+                    absent,
+                )
+            elif missing < 0:
+                yield self._finding(
+                    "unexpected",
+                    source,
+                    -missing,
+                    f"version {this.version} recorded {this.messages:,} messages (offsets "
+                    f"{this.first:,} to {this.last:,}), and there are more",
+                    [this.first],
+                )
+            elif (int(row_count), int(dead_count)) != (this.rows, this.dead) and int(
+                row_count
+            ) + int(dead_count) == int(present):
+                yield self._finding(
+                    "unexpected",
+                    source,
+                    abs(int(row_count) - this.rows),
+                    f"version {this.version} recorded {this.rows:,} rows and {this.dead:,} dead "
+                    f"letters, and there are {int(row_count):,} and {int(dead_count):,}",
+                    [this.first],
+                )
+
+    def _finding(
+        self,
+        kind: FindingKind,
+        source: Source,
+        count: int,
+        what: str,
+        offsets: Sequence[int] | Offsets = (),
+    ) -> Finding:
+        named = tuple(int(offset) for offset in offsets[:EXAMPLES])
+        return Finding(kind, self._name, source, int(count), what, named)
+
+
+def _recorded(table: DeltaTable) -> dict[Source, list[Range]]:
+    """Return the ranges that the table's commits recorded, by source, ascending."""
+    ranges: dict[Source, list[Range]] = defaultdict(list)
+    for info in table.history():
+        if METADATA_KEY not in info:
+            continue
+        for part in json.loads(info[METADATA_KEY]).get("partitions", []):
+            source = Source(part["topic"], part["topic_id"], part["partition"])
+            ranges[source].append(
+                Range(
+                    part["first"],
+                    part["last"],
+                    part["messages"],
+                    part["rows"],
+                    part["dead"],
+                    info["version"],
+                )
+            )
+    for theirs in ranges.values():
+        theirs.sort(key=lambda r: (r.first, r.version))
+    return ranges
+
+
+def _unclaimed(dead: _Dead, known: set[Source], topic: str | None) -> list[PartitionAudit]:
+    """Dead letters of a source that no bronze table knows yet: all ahead, or put there by hand."""
+    return [
+        PartitionAudit(
+            table=DEAD_LETTERS,
+            source=source,
+            is_current=False,
+            first=None,
+            stored=None,
+            ahead=len(offsets),
+        )
+        for source, offsets in sorted(dead.by_source.items(), key=lambda item: item[0])
+        if source not in known and (topic is None or source.topic == topic)
+    ]
+
+
+def _disjoint(ranges: Sequence[Range]) -> list[Range]:
+    """Return the ranges that begin after the one before them ends; overlaps are told apart."""
+    found: list[Range] = []
+    for this in ranges:
+        if not found or this.first > found[-1].last:
+            found.append(this)
+    return found
+
+
+def _minus(whole: tuple[int, int], parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what is left of a range of offsets when others are taken out of it."""
+    left = [whole]
+    for a, b in parts:
+        left = [
+            piece
+            for first, last in left
+            for piece in ((first, min(last, a - 1)), (max(first, b + 1), last))
+            if piece[0] <= piece[1]
+        ]
+    return left
+
+
+def _or_none(offset: int | None) -> str:
+    return "none" if offset is None else f"{offset:,}"
