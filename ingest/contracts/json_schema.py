@@ -8,8 +8,9 @@ from ingest.contracts.model import Contract, Field, FieldKind
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+_DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIMESTAMP = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+    rf"^{_DATE}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{{1,9}})?"
     r"([Zz]|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?$"
 )
 """ISO 8601 to the second or finer. Not ``format: date-time``: that asks for an offset."""
@@ -20,7 +21,7 @@ _TYPES: dict[FieldKind, dict[str, Any]] = {
     "number": {"type": "number"},
     "boolean": {"type": "boolean"},
     "timestamp": {"type": "string", "pattern": _TIMESTAMP},
-    "date": {"type": "string", "format": "date"},
+    "date": {"type": "string", "format": "date", "pattern": f"^{_DATE}$"},
     "map": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
     "json": {},
 }
