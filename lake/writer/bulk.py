@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import duckdb
 import numpy as np
@@ -12,13 +12,15 @@ import pyarrow.compute as pc
 
 from ingest.contracts.arrow import payload_schema
 from ingest.contracts.model import Contract
-from lake.writer.bulk_sql import BATCH, SEPARATOR, bulk_query, is_string_query
+from lake.writer.bulk_columns import Mask, Rows, first_bytes, picked, single, texts_of, true, valid
+from lake.writer.bulk_rescue import BulkRescue, Rescued
+from lake.writer.bulk_sql import names_query, strings_query, values_query
+from lake.writer.duckdb_batch import DuckdbBatch
 from lake.writer.exact import TENANT
+from lake.writer.member_names import NameLists
 
-Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
-
-_MOST_VERDICTS: Final = 10_000
-"""Distinct lists of member names to remember; a stream has a handful."""
+_GUARDED_FOR: Final = 100
+"""Batches that are checked for broken JSON beforehand, once one had some."""
 
 _MAYBE_NO_STRING: Final = np.isin(np.arange(256), list(b"-0123456789tfnNiI[{"))
 """First bytes of the JSON text of what is no string (NaN and Infinity are DuckDB's own)."""
@@ -26,6 +28,7 @@ _MAYBE_NO_STRING: Final = np.isin(np.arange(256), list(b"-0123456789tfnNiI[{"))
 _LIKE_NO_STRING: Final = (
     r"\A(?:-?[0-9][0-9.eE+-]*|true|false|-?(?i:nan|inf|infinity)|(?s:[\[{].*))\z"
 )
+_NO_ROWS: Final[Rows] = np.array([], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,15 @@ class BulkRows:
     columns: list[pa.Array]
     """One a field of the contract, in its order and of its Arrow type."""
     sure: Mask
-    """True where the message is a row, has nothing to rescue, and these are its values."""
+    """True where the message is a row and these are its values."""
+    rescued: Rescued
+    """What the sure rows have in ``_rescued``."""
+
+    @staticmethod
+    def none_sure(schema: pa.Schema, count: int) -> BulkRows:
+        """Return rows of which nothing is known."""
+        nothing = [pa.nulls(count, field.type) for field in schema]
+        return BulkRows(nothing, np.zeros(count, np.bool_), Rescued(_NO_ROWS, [], 0))
 
 
 class BulkDecoder:
@@ -44,127 +55,108 @@ class BulkDecoder:
     def __init__(
         self, contract: Contract, known_tenants: frozenset[str] | None, threads: int = 1
     ) -> None:
-        self._schema = payload_schema(contract)
-        self._payload_names = [field.payload_name for field in contract.fields]
-        self._known_names = frozenset(self._payload_names)
-        self._strings = [n for n, field in enumerate(contract.fields) if field.kind == "string"]
-        self._required = [n for n, field in enumerate(contract.fields) if field.required]
-        self._tenant = next((n for n, f in enumerate(contract.fields) if f.name == TENANT), None)
-        self._known_tenants: pa.Array | None = None
-        if known_tenants is not None:
-            self._known_tenants = pa.array(sorted(known_tenants), pa.string())
-        self._query = bulk_query(contract)
-        self._verdicts: dict[str, int] = {}
-        self._duckdb = duckdb.connect(
-            config={
-                "threads": threads,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
+        fields = list(enumerate(contract.fields))
+        self.schema = payload_schema(contract)
+        self._fields = contract.fields
+        self._strings = [n for n, field in fields if field.kind == "string"]
+        self._required = [n for n, field in fields if field.required]
+        self._tenant = next((n for n, field in fields if field.name == TENANT), None)
+        self._tenants = (
+            None if known_tenants is None else pa.array(sorted(known_tenants), pa.string())
         )
-        self._duckdb.execute("SET TimeZone = 'UTC'")
+        self._guarded_query = values_query(contract, guarded=True)
+        self._open_query = values_query(contract, guarded=False)
+        self._guarded_for = 0
+        self._names = NameLists(frozenset(field.payload_name for field in contract.fields))
+        self._duckdb = DuckdbBatch(threads)
+        self._rescue = BulkRescue(contract, self._duckdb)
 
     def decode(self, payloads: pa.Array) -> BulkRows:
         """Decode payloads (binary or large_binary; null for a tombstone).
 
+        A row is sure without a look at its names if it has as many members as columns got
+        values: then each member is known, there once, and fits.
+
         Raises:
             duckdb.Error: DuckDB could not; nothing is known about any row then.
         """
-        texts = payloads.view(_text_type(payloads.type))
-        found = self._run(self._query, texts)
-        columns = [_single(found[f"c{n}"]).cast(field.type) for n, field in enumerate(self._schema)]
-        sure = ~(_true(found["odd"]) | _true(found["unfit"]))
-        sure &= self._members_are_known(found)
+        texts = texts_of(payloads)
+        found = self._values(texts)
+        columns = [single(found[f"c{n}"]).cast(field.type) for n, field in enumerate(self.schema)]
+        members = single(found["members"]).fill_null(0).to_numpy()
+        filled = np.zeros(len(members), np.int64)
+        for column in columns:
+            filled += valid(column)
+        row = (members > 0) & ~true(found["odd"])
         for n in self._required:
-            if columns[n].null_count:
-                sure &= _true(columns[n].is_valid())
-        if self._known_tenants is not None and self._tenant is not None:
-            sure &= _true(pc.is_in(columns[self._tenant], value_set=self._known_tenants))
-        self._doubt_strings(columns, texts, sure)
-        return BulkRows(columns, sure)
-
-    def _run(self, query: str, texts: pa.Array) -> pa.Table:
-        self._duckdb.register(BATCH, pa.table({"v": texts}))
-        try:
-            return self._duckdb.execute(query).to_arrow_table()
-        finally:
-            self._duckdb.unregister(BATCH)
-
-    def _members_are_known(self, found: pa.Table) -> Mask:
-        """True for objects whose members are all in the contract, each there once."""
-        keys = _single(found["keys"]).dictionary_encode()
-        counts = np.array([self._verdict(joined) for joined in keys.dictionary.to_pylist()] + [-1])
-        expected = counts[keys.indices.fill_null(len(counts) - 1).to_numpy()]
-        members = _single(found["members"]).fill_null(0).to_numpy()
-        known: Mask = expected == members
-        return known
-
-    def _verdict(self, joined: str) -> int:
-        """Return how many names ``joined`` has if all are known and different, else -1.
-
-        A name that contains the separator makes the count differ from the object's.
-        """
-        verdict = self._verdicts.get(joined)
-        if verdict is None:
-            names = joined.split(SEPARATOR)
-            known = len(set(names)) == len(names) and self._known_names.issuperset(names)
-            verdict = len(names) if known else -1
-            if len(self._verdicts) >= _MOST_VERDICTS:
-                self._verdicts.clear()
-            self._verdicts[joined] = verdict
-        return verdict
-
-    def _doubt_strings(self, columns: list[pa.Array], texts: pa.Array, sure: Mask) -> None:
-        """Take back from ``sure`` where a string column holds the text of something else.
-
-        DuckDB gives a number or an object as its JSON text. Only values that read like one are
-        looked at again.
-        """
-        doubted: dict[int, Mask] = {}
-        for n in self._strings:
-            mask = _reads_like_no_string(columns[n], sure)
-            if mask is not None:
-                doubted[n] = mask
-        if not doubted:
-            return
-        rows = np.flatnonzero(np.logical_or.reduce(list(doubted.values())))
-        query = is_string_query(self._payload_names[n] for n in doubted)
-        sure[rows] = _true(self._run(query, texts.take(pa.array(rows)))["fits"])
+            row &= valid(columns[n])
+        if self._tenants is not None and self._tenant is not None:
+            row &= true(pc.is_in(columns[self._tenant], value_set=self._tenants))
+        all_fit = ~true(found["finer"]) & self._strings_fit(columns, texts, row)
+        sure = row & all_fit & (filled == members)
+        all_fit &= ~true(found["unfit"])
+        rescued = self._look_at_names(columns, texts, np.flatnonzero(row & ~sure), all_fit, sure)
+        return BulkRows(columns, sure, rescued)
 
     def close(self) -> None:
         """Give back what DuckDB holds."""
         self._duckdb.close()
 
+    def _values(self, texts: pa.Array) -> pa.Table:
+        """Run the quick query, or the guarded one if messages were broken not long ago."""
+        if self._guarded_for == 0:
+            try:
+                return self._duckdb.run(self._open_query, texts)
+            except duckdb.InvalidInputException:
+                self._guarded_for = _GUARDED_FOR
+        self._guarded_for -= 1
+        return self._duckdb.run(self._guarded_query, texts)
 
-def _reads_like_no_string(column: pa.Array, sure: Mask) -> Mask | None:
-    """True where a sure text could be the JSON text of no string; None when it never is."""
-    _, offsets_buffer, data_buffer = column.buffers()
-    if data_buffer is None or data_buffer.size == 0:
-        return None
-    offsets = np.frombuffer(offsets_buffer, np.int32)[column.offset :][: len(column) + 1]
-    data = np.frombuffer(data_buffer, np.uint8)
-    first = data[np.minimum(offsets[:-1], len(data) - 1)]
-    mask = _MAYBE_NO_STRING[first] & (offsets[1:] > offsets[:-1]) & sure
-    if not mask.any():
-        return None
-    rows = np.flatnonzero(mask)
-    matches = pc.match_substring_regex(column.take(pa.array(rows)), _LIKE_NO_STRING)
-    mask[rows] = _true(matches)
-    return mask if mask.any() else None
+    def _look_at_names(
+        self, columns: list[pa.Array], texts: pa.Array, rows: Rows, all_fit: Mask, sure: Mask
+    ) -> Rescued:
+        """Add to ``sure`` the rows that only have nulls, and those that can be rescued here."""
+        if not len(rows):
+            return Rescued(_NO_ROWS, [], 0)
+        found = self._duckdb.run(names_query(), picked(texts, rows))
+        keys = single(found["keys"]).dictionary_encode()
+        lists = [self._names.read(joined) for joined in keys.dictionary.to_pylist()]
+        which = keys.indices.to_numpy()
+        counts = np.array([one.count for one in lists])
+        each_once = counts[which] == single(found["members"]).to_numpy()
+        known = np.array([not one.unknown for one in lists])[which]
+        only_nulls = each_once & known & all_fit[rows]
+        sure[rows[only_nulls]] = True
+        others = np.flatnonzero(each_once & ~only_nulls)
+        if not len(others):
+            return Rescued(_NO_ROWS, [], 0)
+        names = [lists[number] for number in which[others].tolist()]
+        rescued = self._rescue.rescue(columns, texts, rows[others], names)
+        sure[rescued.rows] = True
+        return rescued
+
+    def _strings_fit(self, columns: list[pa.Array], texts: pa.Array, row: Mask) -> Mask:
+        """Return false for rows where a string column holds the text of something else.
+
+        DuckDB gives a number or an object as its JSON text. Only values that read like one are
+        looked at again.
+        """
+        doubted = {}
+        for n in self._strings:
+            rows = _reading_like_no_string(columns[n], row)
+            if len(rows):
+                doubted[n] = rows
+        fit = np.ones(len(row), np.bool_)
+        if doubted:
+            rows = np.unique(np.concatenate(list(doubted.values())))
+            query = strings_query(self._fields[n].payload_name for n in doubted)
+            fit[rows] = true(self._duckdb.run(query, picked(texts, rows))["fits"])
+        return fit
 
 
-def _true(booleans: pa.Array | pa.ChunkedArray) -> Mask:
-    """Return where ``booleans`` is true, null counting as false."""
-    filled: Mask = _single(booleans).fill_null(False).to_numpy(zero_copy_only=False)
-    return filled
-
-
-def _single(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return ``column`` as one array, without a copy if it is one chunk."""
-    if isinstance(column, pa.ChunkedArray):
-        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    return column
-
-
-def _text_type(binary: pa.DataType) -> pa.DataType:
-    return pa.large_string() if pa.types.is_large_binary(binary) else pa.string()
+def _reading_like_no_string(column: pa.Array, among: Mask) -> Rows:
+    """Return the rows whose text could be the JSON text of what is no string."""
+    rows = np.flatnonzero(_MAYBE_NO_STRING[first_bytes(column)] & among)
+    if not len(rows):
+        return rows
+    return rows[true(pc.match_substring_regex(picked(column, rows), _LIKE_NO_STRING))]

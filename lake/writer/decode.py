@@ -16,7 +16,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ingest.contracts.arrow import payload_schema
 from ingest.contracts.model import Contract
 from lake.schema import UTC_MICROSECONDS, decoded_dead_letter_schema, decoded_schema
 from lake.writer.bulk import BulkDecoder, BulkRows
@@ -45,7 +44,6 @@ class Decoder:
         self.contract = contract
         self._exact = ExactDecoder(contract, known_tenants)
         self._bulk = BulkDecoder(contract, known_tenants, threads)
-        self._payload_schema = payload_schema(contract)
         self._row_schema = decoded_schema(contract)
         self._dead_schema = decoded_dead_letter_schema()
 
@@ -73,7 +71,7 @@ class Decoder:
         return Decoded(
             rows=self._rows(messages, bulk, good, good_at),
             dead=self._dead(messages, rejects, rejects_at),
-            rescued_fields=sum(row.rescued_fields for row in good),
+            rescued_fields=bulk.rescued.fields + sum(row.rescued_fields for row in good),
         )
 
     def close(self) -> None:
@@ -92,31 +90,25 @@ class Decoder:
                     "error": type(error).__name__,
                 },
             )
-            nothing = [pa.nulls(len(payloads), field.type) for field in self._payload_schema]
-            return BulkRows(nothing, np.zeros(len(payloads), np.bool_))
+            return BulkRows.none_sure(self._bulk.schema, len(payloads))
 
     def _rows(
         self, messages: Messages, bulk: BulkRows, good: list[Row], good_at: list[int]
     ) -> pa.Table:
-        columns = bulk.columns
+        columns = [*bulk.columns, _rescued(bulk)]
         at = None
         if not bulk.sure.all():
             sure_at = np.flatnonzero(bulk.sure)
             at = pa.array(np.concatenate([sure_at, np.array(good_at, np.int64)]))
             sure = pa.array(bulk.sure)
             columns = [column.filter(sure) for column in columns]
-        rescued = pa.nulls(len(columns[0]), pa.string())
         if good:
-            exact = zip(*(row.values for row in good), strict=True)
+            exact = zip(*((*row.values, row.rescued) for row in good), strict=True)
             columns = [
-                pa.chunked_array([column, _column(values, field.type)])
-                for column, values, field in zip(columns, exact, self._payload_schema, strict=True)
+                pa.chunked_array([column, _column(values, column.type)])
+                for column, values in zip(columns, exact, strict=True)
             ]
-            exact_rescued = pa.array([row.rescued for row in good], pa.string())
-            rescued = pa.chunked_array([rescued, exact_rescued])
-        return pa.Table.from_arrays(
-            [*columns, rescued, *self._trace(messages, at)], schema=self._row_schema
-        )
+        return pa.Table.from_arrays([*columns, *self._trace(messages, at)], schema=self._row_schema)
 
     def _dead(self, messages: Messages, rejects: list[Reject], rejects_at: list[int]) -> pa.Table:
         at = pa.array(rejects_at, pa.int64())
@@ -148,6 +140,14 @@ class Decoder:
             *coordinates,
             pa.repeat(self.contract.version, count),
         ]
+
+
+def _rescued(bulk: BulkRows) -> pa.Array:
+    if not bulk.rescued.texts:
+        return pa.nulls(len(bulk.sure), pa.string())
+    number = np.full(len(bulk.sure), -1, np.int64)
+    number[bulk.rescued.rows] = np.arange(len(bulk.rescued.rows))
+    return pa.array(bulk.rescued.texts, pa.string()).take(pa.array(number, mask=number < 0))
 
 
 def _column(values: tuple[object, ...], kind: pa.DataType) -> pa.Array:

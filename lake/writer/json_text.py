@@ -72,9 +72,9 @@ def compact(value: Value) -> str:
     if isinstance(value, Number):
         return _shortest(value)
     if isinstance(value, str):
-        return _quoted(value)
+        return quoted(value)
     if isinstance(value, Members):
-        inner = ",".join(f"{_quoted(name)}:{compact(member)}" for name, member in value)
+        inner = ",".join(f"{quoted(name)}:{compact(member)}" for name, member in value)
         return "{" + inner + "}"
     return "[" + ",".join(map(compact, value)) + "]"
 
@@ -124,7 +124,8 @@ _ESCAPES: Final = {
 }
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Write a string as JSON, escaping only what must be."""
     if _TO_ESCAPE.search(text):
         text = text.translate(_ESCAPES)
     return f'"{text}"'
