@@ -19,7 +19,11 @@ def message_key(contract: Contract, payload: Mapping[str, Any]) -> bytes | None:
 
 def message_keys(columns: Sequence[Iterable[Any]]) -> list[bytes]:
     """Return the keys of many events, from the columns that keys are made of."""
-    return [join_key(values) for values in zip(*columns, strict=True)]
+    rows = list(zip(*columns, strict=True))
+    try:
+        return [_SEPARATOR.join(values).encode() for values in rows]  # nearly always all text
+    except TypeError:
+        return [join_key(values) for values in rows]
 
 
 def join_key(values: Iterable[Any]) -> bytes:

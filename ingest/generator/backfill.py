@@ -104,10 +104,10 @@ def _stretches(plan: Backfill, simulation: Simulation) -> Iterator[tuple[int, li
 
 
 def _stretch_count(plan: Backfill) -> int:
-    """As many stretches as are quick to make: up to one an hour, 500 to 20,000 events each."""
+    """As many stretches as are quick to make: up to one an hour, 2,000 to 20,000 events each."""
     hours = max(1, (plan.end_ms - plan.start_ms) // HOUR_MS)
     fewest = -(-plan.events // 20_000)
-    return int(max(1, fewest, min(hours, plan.events // 500)))
+    return int(max(1, fewest, min(hours, plan.events // 2_000)))
 
 
 class _Quota:

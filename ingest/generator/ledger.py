@@ -6,12 +6,12 @@ messages back: it says what the writer and the models must find, whatever they d
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -95,7 +95,7 @@ class Ledger:
             GeneratorError: there is no such file, or it is no ledger of this version.
         """
         try:
-            document = json.loads(path.read_text("utf-8"))
+            document = orjson.loads(path.read_bytes())
         except OSError as error:
             raise GeneratorError(f"{path}: the ledger cannot be read: {error.strerror}") from error
         except ValueError as error:
@@ -225,7 +225,7 @@ class Recorder:
             self._write_rows()
             self._writer.close()
         assert ledger.path is not None
-        ledger.path.write_text(json.dumps(ledger.document(), indent=1) + "\n", "utf-8")
+        ledger.path.write_bytes(orjson.dumps(ledger.document(), option=orjson.OPT_INDENT_2))
         return ledger
 
     def _write_rows(self) -> None:

@@ -38,6 +38,8 @@ class Members:
     def catch_up(self, now_ms: int) -> None:
         """Let those who have signed up before ``now_ms`` come back from now on."""
         ready = self._new_at < now_ms
+        if not ready.any():
+            return
         self.ids = np.concatenate([self.ids, self._new_ids[ready]])[-_REMEMBERED:]
         self.sites = np.concatenate([self.sites, self._new_sites[ready]])[-_REMEMBERED:]
         self._new_ids = self._new_ids[~ready]

@@ -6,9 +6,10 @@ this from the same events before they were messages. Money is added as decimals.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Final
 
 from ingest.contracts.model import Contract
@@ -26,6 +27,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 MONEY: Final = {"conversions": "amount_usd", "ad_events": "cost"}
 
 _STEPS: Final = ("visited", "registered", "connected", "purchased")
+_STEP_OF_CONTRACT: Final = {"clickstream": 0, "registrations": 1}
 _STEP_OF_CONVERSION: Final = {
     "wallet_connect": 2,
     "presale_participate": 3,
@@ -42,22 +44,24 @@ class Sum:
     amount: Decimal = Decimal(0)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Columns:
     """The payload members that a contract's totals are made of."""
 
     names: tuple[str, ...]
-    groups: tuple[str, ...]
+    group: Callable[[Mapping[str, Any]], tuple[str, ...]]
     occurred_at: str
     money: str | None
+    step: int | None
+    """The step of the funnel that an event means; conversions have it in their type."""
 
 
 @dataclass(slots=True)
 class Totals:
     """Adds up events that must become rows, each one once."""
 
-    sums: dict[str, dict[tuple[Any, ...], Sum]] = field(default_factory=dict)
-    """By contract, then by (date, is_future, *GROUPS)."""
+    sums: dict[str, dict[tuple[str, bool, tuple[str, ...]], Sum]] = field(default_factory=dict)
+    """By contract, then by (date, is_future, GROUPS)."""
     funnel: dict[tuple[str, str, bool], list[int]] = field(default_factory=dict)
     """By (tenant, site, events dated ahead included): visits that reached each step."""
     _columns: dict[str, _Columns] = field(default_factory=dict)
@@ -73,9 +77,10 @@ class Totals:
             money = MONEY.get(contract.name)
             totals._columns[contract.name] = _Columns(
                 names=groups,
-                groups=tuple(contract.field(name).payload_name for name in groups),
+                group=itemgetter(*(contract.field(name).payload_name for name in groups)),
                 occurred_at=contract.field(contract.event_time).payload_name,
                 money=None if money is None else contract.field(money).payload_name,
+                step=_STEP_OF_CONTRACT.get(contract.name),
             )
             totals.sums[contract.name] = {}
         return totals
@@ -85,11 +90,8 @@ class Totals:
         columns = self._columns[message.contract]
         payload = message.payload
         is_future = message.fault == "future"
-        key = (
-            payload[columns.occurred_at][:10],
-            is_future,
-            *[payload[name] for name in columns.groups],
-        )
+        group = columns.group(payload)
+        key = (payload[columns.occurred_at][:10], is_future, group)
         sums = self.sums[message.contract]
         total = sums.get(key)
         if total is None:
@@ -99,18 +101,11 @@ class Totals:
             amount = payload[columns.money]
             if isinstance(amount, float | int):  # else null, or a value that will not fit
                 total.amount += Decimal(str(amount))
-        step = self._step(message)
+        step = columns.step
+        if step is None and message.contract == "conversions":
+            step = _STEP_OF_CONVERSION.get(group[2])
         if step is not None:
-            self._reach(payload["session_id"], key[2], key[3], step, is_future=is_future)
-
-    def _step(self, message: Message) -> int | None:
-        if message.contract == "clickstream":
-            return 0
-        if message.contract == "registrations":
-            return 1
-        if message.contract == "conversions":
-            return _STEP_OF_CONVERSION.get(message.payload["conversion_type"])
-        return None
+            self._reach(payload["session_id"], group[0], group[1], step, is_future=is_future)
 
     def _reach(
         self, session_id: str, tenant: str, site: str, step: int, *, is_future: bool
@@ -118,16 +113,15 @@ class Totals:
         number = int(session_id[-8:], 16)
         if number >= len(self._reached):
             self._reached.extend(bytes(max(4096, number + 1 - len(self._reached))))
-        seen = self._reached[number]
-        for with_future in (True, False):
-            if is_future and not with_future:
-                continue
-            bit = 1 << (step + (0 if with_future else _BOTH))
-            if not seen & bit:
-                seen |= bit
+        bits = 1 << step if is_future else 1 << step | 1 << step + _BOTH
+        new = bits & ~self._reached[number]
+        if not new:
+            return
+        self._reached[number] |= new
+        for with_future, bit in ((True, 1 << step), (False, 1 << step + _BOTH)):
+            if new & bit:
                 counts = self.funnel.setdefault((tenant, site, with_future), [0] * len(_STEPS))
                 counts[step] += 1
-        self._reached[number] = seen
 
     def document(self) -> dict[str, Any]:
         """Return the totals as JSON; money as text, so that no digit is lost."""
@@ -137,7 +131,7 @@ class Totals:
                     {
                         "date": key[0],
                         "is_future": key[1],
-                        **dict(zip(self._columns[name].names, key[2:], strict=True)),
+                        **dict(zip(self._columns[name].names, key[2], strict=True)),
                         "count": total.count,
                         **({MONEY[name]: str(total.amount)} if name in MONEY else {}),
                     }
