@@ -33,6 +33,8 @@ class Line:
     """The contract whose events are counted."""
     sent: Number
     found: Number
+    is_detail: bool = False
+    """True for a part of another line."""
 
     @property
     def agrees(self) -> bool:
@@ -106,6 +108,7 @@ def _bronze(
                 f"select count(*) from bronze.{DEAD_LETTERS} where contract = "
                 f"{quote_text(contract.name)} and reason = {quote_text(reason)}"
             ),
+            is_detail=True,
         )
     yield Line(
         "bronze",

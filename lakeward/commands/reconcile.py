@@ -50,7 +50,15 @@ def reconcile(
         Lake(LakeSettings().root),
     )
     console.print(_table(lines))
+    for line in lines:
+        if line.layer == "gold":
+            console.print(f"gold: {line.what} {_cell(line)}", highlight=False)
     wrong = [line for line in lines if not line.agrees]
+    for line in wrong:
+        console.print(
+            f"[red]differs:[/] {line.of}, {line.what}: {line.sent:,} sent, {line.found:,} found",
+            highlight=False,
+        )
     if wrong:
         console.print(f"[red]{len(wrong)} of {len(lines)} numbers differ from the ledger[/]")
         raise typer.Exit(EXIT_DISAGREES)
@@ -58,20 +66,19 @@ def reconcile(
 
 
 def _table(lines: Sequence[Line]) -> Table:
-    """Return one row for each number, one column for each contract; what differs is in red."""
+    """Return one row for each contract, one column for each number; what differs is in red."""
     from rich import box
     from rich.table import Table
 
-    contracts = list(dict.fromkeys(line.of for line in lines))
-    numbers = list(dict.fromkeys((line.layer, line.what) for line in lines))
-    cells = {(line.of, line.layer, line.what): line for line in lines}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("number", no_wrap=True)
-    for contract in contracts:
-        table.add_column(contract, justify="right", overflow="fold")
-    for layer, what in numbers:
-        found = (cells.get((contract, layer, what)) for contract in contracts)
-        table.add_row(what, *("" if line is None else _cell(line) for line in found))
+    shown = [line for line in lines if not line.is_detail and line.layer != "gold"]
+    numbers = list(dict.fromkeys(line.what for line in shown))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("contract", no_wrap=True)
+    for what in numbers:
+        table.add_column(what, justify="right")
+    for contract in dict.fromkeys(line.of for line in shown):
+        cells = {line.what: _cell(line) for line in shown if line.of == contract}
+        table.add_row(contract, *(cells.get(what, "") for what in numbers))
     return table
 
 
