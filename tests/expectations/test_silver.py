@@ -1,0 +1,115 @@
+"""Flags, volumes, sessions and the funnel."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from expectations.check import run
+from expectations.result import CheckReport
+from ingest.contracts.registry import load_contracts
+from tests.expectations.small_lake import NOW, SmallLake
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> SmallLake:
+    return SmallLake(tmp_path)
+
+
+def failures(small: SmallLake, table: str, now: datetime = NOW) -> list[str]:
+    report = run(
+        small.lake, load_contracts(None), data_docs=small.docs, now=now, tables=[table], full=True
+    )
+    return [rule.rule for _, rule in report.failures()]
+
+
+def test_future_dated_events_beyond_their_share_warn(small: SmallLake) -> None:
+    rows = [small.conversion(f"c{n}") for n in range(20)]
+    small.write_bronze(rows)
+    small.write_silver([{**row, "is_future": n < 1} for n, row in enumerate(rows)])
+    assert failures(small, "silver.stg_conversions") == []
+    small.write_silver([{**row, "is_future": n < 2} for n, row in enumerate(rows)])
+    found = failures(small, "silver.stg_conversions", NOW + timedelta(minutes=1))
+    assert found == ["is_future holds for at most 5%"]
+
+
+def volume(small: SmallLake, per_day: list[int]) -> CheckReport:
+    """Check tables with so many events a day, the last one being the day before NOW."""
+    rows = [
+        small.conversion(f"{day}-{n}", occurred_at=NOW - timedelta(days=len(per_day) - day))
+        for day, count in enumerate(per_day)
+        for n in range(count)
+    ]
+    small.write_bronze(rows)
+    small.write_silver(rows)
+    return run(
+        small.lake,
+        load_contracts(None),
+        data_docs=small.docs,
+        now=NOW,
+        tables=["silver.stg_conversions"],
+    )
+
+
+@pytest.mark.parametrize(("last", "holds"), [(10, True), (49, True), (60, False), (1, False)])
+def test_the_last_day_is_held_against_the_days_before_it(
+    small: SmallLake, last: int, holds: bool
+) -> None:
+    report = volume(small, [10, 10, 10, 10, last])
+    found = [rule for _, rule in report.failures("warn")]
+    assert ([] if holds else [float(last) / 10]) == [
+        rule.sample[0]["times_the_usual"] for rule in found
+    ]
+
+
+def test_a_first_flood_is_not_its_own_baseline(small: SmallLake) -> None:
+    """Five days are needed: with the judged day among them, a flood would look usual."""
+    report = volume(small, [10, 10, 1000])
+    (found,) = [one for one in report.suites if one.suite.endswith(".volume")]
+    assert found.skipped == "there are too few rows to judge"
+
+
+def test_a_session_that_ends_before_it_starts_blocks(small: SmallLake) -> None:
+    sessions = pa.table(
+        {
+            "tenant_id": ["acme", "acme"],
+            "session_id": ["s1", "s2"],
+            "duration_seconds": [10.0, -1.0],
+            "event_count": [1, 2],
+        }
+    )
+    write_deltalake(small.lake.uri("silver", "int_sessions"), sessions)
+    assert failures(small, "silver.int_sessions") == ["a session does not end before it starts"]
+
+
+def test_a_funnel_that_widens_blocks_and_names_the_row(small: SmallLake) -> None:
+    funnel = pa.table(
+        {
+            "tenant_id": ["acme", "globex"],
+            "visit_count": [10, 10],
+            "signup_count": [5, 5],
+            "wallet_connect_count": [2, 6],
+            "purchase_count": [1, 0],
+        }
+    )
+    write_deltalake(small.lake.uri("gold", "fct_funnel"), funnel)
+    report = run(
+        small.lake, load_contracts(None), data_docs=small.docs, now=NOW, tables=["gold.fct_funnel"]
+    )
+    ((_, found),) = report.failures("block")
+    assert found.rule == "wallet_connect_count is at most signup_count"
+    assert found.sample[0] == {
+        "tenant_id": "globex",
+        "signup_count": 5.0,
+        "wallet_connect_count": 6.0,
+    }
+
+
+def test_a_model_of_the_users_own_gets_the_rules_for_amounts(small: SmallLake) -> None:
+    mine = pa.table({"tenant_id": ["acme"], "refund_usd": [-1.0], "delta": [-1.0]})
+    write_deltalake(small.lake.uri("gold", "fct_mine"), mine)
+    assert failures(small, "gold.fct_mine") == ["refund_usd is not negative"]
