@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from typing import Any
 
-from dagster import AssetSelection, Definitions, FreshnessPolicy, define_asset_job
+from dagster import (
+    AssetSelection,
+    DefaultScheduleStatus,
+    Definitions,
+    ScheduleDefinition,
+    define_asset_job,
+)
 
-from ingest.contracts.registry import load_contracts
+from expectations.silver import SESSIONS, silver_table
+from ingest.contracts.registry import ContractSet, load_contracts
 from ingest.settings import IngestSettings
+from lake.dbt_run import PROJECT
 from lake.settings import LakeSettings
-from lake.tables import Lake
+from lake.tables import DEAD_LETTERS, Lake, Layer
+from orchestration.backfill import KEY as BACKFILL_KEY
+from orchestration.backfill import backfill_asset
 from orchestration.bronze import bronze_assets
-from orchestration.jobs import BUILD_JOB
+from orchestration.checks import expectation_checks
+from orchestration.dbt_manifest import load_manifest
+from orchestration.freshness import event_date_columns, freshness_checks, written_within
+from orchestration.jobs import BUILD_JOB, EVERYTHING_JOB
+from orchestration.keys import table_key
+from orchestration.models import MODEL_LAYERS, DbtCommand, model_assets
 from orchestration.settings import OrchestrationSettings
 from orchestration.topics import topic_specs
+from orchestration.translator import LayerTranslator, layer_of
+from orchestration.upkeep import audit_job, forget_job
 from orchestration.watch import bronze_sensor
+
+FORGET_CRON = "50 3 * * *"
 
 
 def wire(
@@ -28,16 +48,79 @@ def wire(
     settings = settings or OrchestrationSettings()
     lake = Lake(lake_settings.root)
     contracts = load_contracts(ingest.contracts_dir)
-    hours = settings.fresh_hours
-    freshness = FreshnessPolicy.time_window(
-        fail_window=timedelta(hours=hours), warn_window=timedelta(hours=hours / 2)
-    )
-    build = define_asset_job(BUILD_JOB, selection=AssetSelection.groups("bronze"))
+    freshness = written_within(settings.fresh_hours)
+    dbt = DbtCommand(settings.dagster_home, lake_settings)
+    manifest = load_manifest(PROJECT, settings.dagster_home, lake_settings.root)
+    data_docs = settings.home.resolve() / "data_docs"
+    models = {layer: model_names(manifest, layer) for layer in MODEL_LAYERS}
+    checked: dict[Layer, list[str]] = {
+        "bronze": [*contracts.names(), DEAD_LETTERS],
+        "silver": [name for name in models["silver"] if name in silver_expected(contracts)],
+        "gold": models["gold"],
+    }
+    everything = AssetSelection.all() - AssetSelection.assets(BACKFILL_KEY)
+    built = AssetSelection.groups(*MODEL_LAYERS)
     return Definitions(
         assets=[
             *topic_specs(contracts),
             bronze_assets(contracts, ingest, lake_settings, freshness),
+            *model_assets(manifest, LayerTranslator(freshness), dbt),
+            backfill_asset(
+                [table_key("bronze", name) for name in contracts.names()], settings, dbt
+            ),
         ],
-        jobs=[build],
+        asset_checks=[
+            *(
+                expectation_checks(layer, tables, contracts, lake, data_docs)
+                for layer, tables in checked.items()
+            ),
+            freshness_checks(event_date_columns(manifest), lake, settings.fresh_hours),
+        ],
+        jobs=[
+            define_asset_job(
+                BUILD_JOB,
+                selection=built
+                | AssetSelection.checks_for_assets(
+                    *(table_key("bronze", table) for table in checked["bronze"])
+                ),
+                description="Checks bronze, builds silver and gold from what is new, checks both.",
+            ),
+            define_asset_job(
+                EVERYTHING_JOB,
+                selection=everything,
+                description="Drains what is in Kafka now, then checks and builds everything.",
+            ),
+            audit_job(lake),
+            forget_job(settings.run_retention_days),
+        ],
         sensors=[bronze_sensor(contracts, lake, settings)],
+        schedules=[
+            _schedule("everything_hourly", EVERYTHING_JOB, settings.build_cron),
+            _schedule("audit_daily", "audit", settings.audit_cron),
+            _schedule("forget_old_runs_daily", "forget_old_runs", FORGET_CRON),
+        ],
+    )
+
+
+def model_names(manifest: Mapping[str, Any], layer: Layer) -> list[str]:
+    """Return the tables that dbt models make in a layer, sorted."""
+    return sorted(
+        str(node["alias"])
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and layer_of(node) == layer
+    )
+
+
+def silver_expected(contracts: ContractSet) -> set[str]:
+    """Return silver's tables of which something is expected."""
+    return {SESSIONS, *(silver_table(contract) for contract in contracts)}
+
+
+def _schedule(name: str, job: str, cron: str) -> ScheduleDefinition:
+    return ScheduleDefinition(
+        name=name,
+        job_name=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=DefaultScheduleStatus.RUNNING,
     )

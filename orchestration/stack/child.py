@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -17,12 +16,12 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from orchestration.stack import tether
+from orchestration.stack.log_lines import worth_showing
 from orchestration.stack.service import Service
 
 LOG_BYTES = 10 * 2**20
 LOGS_KEPT = 3
 LINES_REMEMBERED = 12
-WORTH_SHOWING = re.compile(r"\b(WARN(ING)?|ERROR|CRITICAL|FATAL)\b|^error:|^Traceback", re.I)
 POLL_S = 0.05
 READ_S = 2.0
 
@@ -37,6 +36,7 @@ class Child:
         self.tail: deque[str] = deque(maxlen=LINES_REMEMBERED)
         self._show = show
         self._cleared = False
+        self.said_ready = False
         logs.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(  # noqa: S603 - commands are made by this package
             [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *service.command],
@@ -52,6 +52,13 @@ class Child:
             target=self._copy_output, name=f"log-{service.name}", daemon=True
         )
         self._reader.start()
+
+    @property
+    def is_ready(self) -> bool:
+        """True once it does its work."""
+        if self.service.ready_line is not None and not self.said_ready:
+            return False
+        return self.service.is_ready()
 
     @property
     def exit_code(self) -> int | None:
@@ -114,6 +121,9 @@ class Child:
                 handler.handle(logging.LogRecord("up", logging.INFO, "", 0, text, None, None))
                 if text.strip():
                     self.tail.append(text)
-                if WORTH_SHOWING.search(text):
-                    self._show(self.service.name, text)
+                if self.service.ready_line is not None and self.service.ready_line in text:
+                    self.said_ready = True
+                warning = worth_showing(text)
+                if warning is not None:
+                    self._show(self.service.name, warning)
         handler.close()

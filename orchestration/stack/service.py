@@ -17,6 +17,8 @@ class Service:
     command: tuple[str, ...]
     is_ready: Callable[[], bool]
     """True once it does its work. Asked often, so it must answer within a second or so."""
+    ready_line: str | None = None
+    """It is not ready before a line of its output contains this."""
     restart_command: tuple[str, ...] | None = None
     """What is run after a crash, when that is not ``command``."""
     where: str = ""

@@ -101,7 +101,7 @@ def writer(environment: Mapping[str, str], accept_gap: bool) -> Service:
 
     ``accept_gap`` holds for the first start only: after a crash the topics are the same ones.
     """
-    command = (*LAKEWARD, "write")
+    command = (*LAKEWARD, "write", "--log-format", "json")
     return Service(
         name=WRITER,
         what="Kafka to bronze, exactly once",
@@ -109,6 +109,7 @@ def writer(environment: Mapping[str, str], accept_gap: bool) -> Service:
         restart_command=command,
         environment=environment,
         is_ready=lambda: True,
+        ready_line='"event": "partition_begins"',
         stop_seconds=60.0,
     )
 

@@ -92,7 +92,7 @@ class Stack:
                     raise StackError(
                         f"{service.name} ended at its start ({ending})", hint=_tail(child)
                     )
-                if service.is_ready():
+                if child.is_ready:
                     waiting.remove(service)
                 elif self._clock() - began > service.start_seconds:
                     raise StackError(
