@@ -9,9 +9,7 @@ from lakeward.console import errors
 
 
 @contextmanager
-def progress(
-    label: str, total: int | None, unit: str, done: int = 0
-) -> Iterator[Callable[[int], None]]:
+def progress(label: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
     """Show a bar while the block runs; call what is yielded with the number done so far.
 
     ``total`` None shows a count without an end. The bar goes away when the block ends, and
@@ -37,5 +35,5 @@ def progress(
         transient=True,
         disable=not errors.is_terminal,
     ) as bar:
-        task = bar.add_task(label, total=total, completed=done)
+        task = bar.add_task(label, total=total)
         yield lambda count: bar.update(task, completed=count)

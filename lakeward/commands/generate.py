@@ -116,6 +116,7 @@ def generate(
     from ingest.generator.spans import parse_span
     from ingest.kafka import ensure_topics
     from ingest.settings import IngestSettings
+    from lakeward.signals import stop_on_signals
 
     if backfill is None and (events is not None or end is not None):
         raise GeneratorError(
@@ -147,7 +148,7 @@ def generate(
     if not quality_issues and quality_rate is None:
         fault_rate = 0.0
     ensure_topics(settings, chosen)
-    stopping = _stop_on_signals()
+    stopping = stop_on_signals()
     arguments: dict[str, object] = {
         "seed": seed,
         "quality_rate": fault_rate,
@@ -204,22 +205,6 @@ def generate(
     more = {"start": now.isoformat(), "per_minute": live.per_minute, "duration": duration}
     total = None if lasting is None else round(live.per_minute * lasting.total_seconds() / 60)
     _run(settings, chosen, messages, recorder(more), total, stopping, as_json=as_json)
-
-
-def _stop_on_signals() -> Event:
-    """Ctrl-C and SIGTERM end the run between two messages; a second Ctrl-C ends it at once."""
-    import signal
-    import threading
-
-    stopping = threading.Event()
-
-    def stop(number: int, _frame: object) -> None:
-        stopping.set()
-        signal.signal(number, signal.default_int_handler)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    return stopping
 
 
 def _names(text: str | None) -> list[str] | None:
