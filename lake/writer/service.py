@@ -15,6 +15,7 @@ from lake.settings import LakeSettings
 from lake.tables import Lake
 from lake.writer.broker_view import BrokerView
 from lake.writer.loop import Progress, WriterLoop
+from lake.writer.others import left_to_others
 from lake.writer.sinks import Sinks
 from lake.writer.start import StartingPoints
 from lake.writer.target import check_writable
@@ -64,12 +65,13 @@ def run(
     view = BrokerView(ingest)
     view.partitions(contract.topic for contract in chosen)
     sinks = Sinks(lake, settings, chosen, force=force, now=now)
+    journal = Journal(lake, settings.writer_name, now=now)
+    ended = stop or threading.Event()
+    is_shared = until_current and settings.assignment == "auto" and not is_embedded
+    if is_shared and left_to_others(settings.writer_name, view, sinks, journal, ended):
+        return Progress(lag=0)
     points = StartingPoints(
-        Journal(lake, settings.writer_name, now=now),
-        sinks.take_over,
-        sinks.look,
-        view.true_ends,
-        accept_gap=accept_gap,
+        journal, sinks.take_over, sinks.look, view.true_ends, accept_gap=accept_gap
     )
     is_static = settings.assignment == "static" or (
         settings.assignment == "auto" and (is_embedded or until_current)
@@ -82,7 +84,7 @@ def run(
         points,
         is_static=is_static,
         until_current=until_current,
-        stop=stop or threading.Event(),
+        stop=ended,
         on_progress=on_progress,
     )
     return loop.run()

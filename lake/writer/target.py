@@ -11,6 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake import Field as DeltaField
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError
 
@@ -128,17 +129,21 @@ class Target:
                 hint=f"Set LAKEWARD_WRITER_NAME={properties.get(WRITER)}, or use another lake.",
             )
 
-    def _missing(self, table: DeltaTable) -> list[pa.Field]:
+    def _missing(self, table: DeltaTable) -> list[DeltaField]:
         there = {field.name: field for field in table.schema().fields}
         wanted = DeltaSchema.from_arrow(self.schema).fields
         for field in wanted:
             if field.name in there and there[field.name].type != field.type:
                 raise SchemaConflictError(
-                    f"column {field.name} of {self.uri} has the type {there[field.name].type}, "
-                    f"and its contract now says {field.type}",
+                    f"column {field.name} of {self.uri} has the type "
+                    f"{_named(there[field.name])}, and its contract now says {_named(field)}",
                     hint="A contract may add columns, not retype them: give the column a new name.",
                 )
         return [field for field in wanted if field.name not in there]
+
+
+def _named(field: DeltaField) -> str:
+    return str(getattr(field.type, "type", field.type))
 
 
 def check_writable(lake: Lake) -> None:
