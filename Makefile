@@ -5,7 +5,6 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 READY  := $(VENV)/.ready
-DEMO_HOME ?= data/demo
 
 export UV_COMPILE_BYTECODE := 1
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -32,7 +31,7 @@ $(READY): $(UV) pyproject.toml uv.lock
 setup: $(READY) ## make .venv and install everything that uv.lock names
 
 demo: $(READY) ## the whole way on 200,000 generated events: marts, report, audit
-	@LAKEWARD_HOME=$(DEMO_HOME) $(BIN)/lakeward demo
+	@$(BIN)/lakeward demo
 
 up: $(READY) ## broker, writer, Dagster web page and daemon, until Ctrl-C
 	@$(BIN)/lakeward up

@@ -19,6 +19,7 @@ class IngestSettings(BaseSettings):
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
+        env_prefix="LAKEWARD_",  # or the field `home` would also be read from HOME
         populate_by_name=True,
     )
 

@@ -13,7 +13,11 @@ class LakeSettings(BaseSettings):
     """Where the Delta tables are and how the writer fills them."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_prefix="LAKEWARD_",  # or the field `home` would also be read from HOME
+        extra="ignore",
+        populate_by_name=True,
     )
 
     home: Path = Field(default=Path("data"), validation_alias="LAKEWARD_HOME")

@@ -22,15 +22,21 @@ READ_ELSEWHERE = {
 }
 
 
+def settings_classes(package: str) -> list[type[BaseSettings]]:
+    if not (ROOT / package / "settings.py").exists():
+        return []
+    module = import_module(f"{package}.settings")
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseSettings) and value is not BaseSettings
+    ]
+
+
 def settings_variables() -> Iterator[str]:
     for package in PACKAGES:
-        if not (ROOT / package / "settings.py").exists():
-            continue
-        module = import_module(f"{package}.settings")
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, BaseSettings):
-                for field in value.model_fields.values():
-                    yield str(field.validation_alias)
+        for settings in settings_classes(package):
+            yield from (str(f.validation_alias) for f in settings.model_fields.values())
 
 
 @pytest.mark.parametrize("page", [".env.example", "docs/reference/settings.md"])
@@ -39,3 +45,13 @@ def test_every_setting_is_listed_and_every_listed_one_exists(page: str) -> None:
     listed = set(re.findall(r"\b(?:LAKEWARD|KAFKA|AWS)_[A-Z0-9_]+\b", text))
     known = set(settings_variables()) | READ_ELSEWHERE
     assert listed == known
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_home_is_never_the_home_of_the_user(
+    package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no .env here
+    monkeypatch.setenv("HOME", str(tmp_path / "somebody"))
+    for settings in settings_classes(package):
+        assert settings().model_dump().get("home") in (None, Path("data"))
