@@ -1,0 +1,243 @@
+"""The compose file and the image: valid by the specification, and true to the program."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import typer.main
+import yaml
+
+from ingest.kafka import check_reachable
+from ingest.settings import IngestSettings
+from lakeward.__main__ import build_app
+from tests.kafka_servers.apache import ApacheKafka
+from tests.kafka_servers.distribution import KAFKA_VERSION
+
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "docker-compose.yml"
+DOCKERFILE = ROOT / "docker/Dockerfile"
+OWN_IMAGE = "lakeward:${LAKEWARD_TAG:-local}"
+ADDRESSES = {
+    "KAFKA_LISTENERS",
+    "KAFKA_ADVERTISED_LISTENERS",
+    "KAFKA_CONTROLLER_QUORUM_VOTERS",
+    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
+    "KAFKA_INTER_BROKER_LISTENER_NAME",
+    "KAFKA_LOG_DIRS",
+    "KAFKA_HEAP_OPTS",
+}
+"""What a server started by a test has to have its own way."""
+
+
+def compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    return document
+
+
+def schema_check(path: Path) -> subprocess.CompletedProcess[str]:
+    """Validate against the compose specification's JSON schema, as check-jsonschema ships it."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "check_jsonschema"),
+            *("--builtin-schema", "vendor.compose-spec", str(path)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def own_services() -> dict[str, dict[str, Any]]:
+    return {n: s for n, s in compose()["services"].items() if s["image"] == OWN_IMAGE}
+
+
+def with_default(text: str) -> str:
+    """Fill ``${NAME:-default}`` in as compose does where the variable is not set."""
+    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", text)
+
+
+def test_the_file_is_valid_by_the_compose_specification() -> None:
+    done = schema_check(FILE)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("was", "wrong"),
+    [
+        ("condition: service_healthy", "condition: service_happy"),
+        ("healthcheck:", "health_check:"),
+        ("interval: 60s", "every: 60s"),
+    ],
+)
+def test_a_mistake_in_the_file_would_be_found(tmp_path: Path, was: str, wrong: str) -> None:
+    text = FILE.read_text()
+    assert was in text
+    broken = tmp_path / "docker-compose.yml"
+    broken.write_text(text.replace(was, wrong))
+    assert schema_check(broken).returncode != 0
+
+
+def test_docker_compose_itself_accepts_the_file_where_it_is_installed() -> None:
+    command = compose_command()
+    if command is None:
+        pytest.skip(
+            "Docker Compose is not installed: docker-compose.yml was held to the specification's "
+            "schema only (install the compose plugin; no engine is needed for this)"
+        )
+    done = subprocess.run(
+        [*command, "--file", str(FILE), "--profile", "demo", "config", "--quiet"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def compose_command() -> list[str] | None:
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]) is None:
+            continue
+        asked = subprocess.run([*command, "version"], capture_output=True, timeout=60, check=False)
+        if asked.returncode == 0:
+            return command
+    return None
+
+
+def test_every_service_comes_back_and_says_whether_it_is_well() -> None:
+    services = compose()["services"]
+    assert set(services) == {"kafka", "writer", "generator", "code", "dagster", "daemon"}
+    for name, service in services.items():
+        assert service["restart"] == "unless-stopped", name
+        if name != "generator":  # it does its work or ends
+            assert service["healthcheck"]["test"], name
+
+
+def test_volumes_that_are_used_are_declared_and_dependencies_exist() -> None:
+    document = compose()
+    used = {
+        volume.split(":")[0]
+        for service in document["services"].values()
+        for volume in service["volumes"]
+    }
+    assert used == set(document["volumes"])
+    for service in document["services"].values():
+        for needed, how in service.get("depends_on", {}).items():
+            assert how == {"condition": "service_healthy"}
+            assert "healthcheck" in document["services"][needed]
+
+
+def test_our_services_run_without_root_and_write_only_to_their_volume() -> None:
+    users = re.findall(r"^USER (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
+    assert users == ["lakeward"]
+    for name, service in own_services().items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["volumes"] == ["home:/data"], name
+
+
+def test_nothing_is_published_beyond_this_machine() -> None:
+    ports = [p for s in compose()["services"].values() for p in s.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_secrets_come_from_the_environment_file_alone() -> None:
+    for name, service in own_services().items():
+        assert service["env_file"] == [{"path": ".env", "required": False}], name
+        assert not [v for v in service["environment"] if "PASSWORD" in v or "SECRET" in v]
+    kept_out = (ROOT / ".dockerignore").read_text().splitlines()
+    assert kept_out[1] == "*", "what is not named, .env among it, stays out of the image"
+    assert not [line for line in kept_out if line.startswith("!") and ".env" in line]
+
+
+def test_lakeward_commands_in_the_file_are_understood_by_the_program() -> None:
+    group = typer.main.get_command(build_app())
+    commands = [
+        [with_default(word) for word in service["command"]]
+        for service in own_services().values()
+        if service["command"][0] == "lakeward"
+    ]
+    assert sorted(words[1] for words in commands) == ["generate", "write"]
+    for _, name, *options in commands:
+        group.commands[name].make_context(name, options)  # type: ignore[attr-defined]
+
+
+def test_dagster_reads_the_file_that_its_code_server_writes() -> None:
+    from orchestration.settings import OrchestrationSettings
+
+    services = own_services()
+    host, port = services["code"]["command"][2:]
+    assert host == "code"
+    assert port == services["code"]["healthcheck"]["test"][-1]
+    home = OrchestrationSettings(_env_file=None, home=Path("/data")).dagster_home
+    assert str(home) == services["code"]["environment"]["DAGSTER_HOME"]
+    for name in ("dagster", "daemon"):
+        assert services[name]["command"][-2:] == ["-w", f"{home}/workspace.yaml"]
+
+
+def test_scripts_that_the_file_runs_are_in_the_image() -> None:
+    named = set(re.findall(r"/opt/lakeward/docker/(\S+?\.py)", FILE.read_text()))
+    assert named == {path.name for path in (ROOT / "docker").glob("*.py")}
+
+
+def test_the_image_is_built_from_the_lock_with_everything_the_wheel_needs() -> None:
+    text = DOCKERFILE.read_text()
+    assert text.count("uv sync --frozen --no-dev") == 2
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {
+        *project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"],
+        *project["project"]["license-files"],
+        *(project["project"]["readme"], "pyproject.toml", "uv.lock", "docker"),
+    }
+    allowed = {
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    assert {n for n in needed if not any(fnmatch(n, a) for a in allowed)} == set()
+
+
+def test_the_image_of_kafka_is_the_version_that_the_tests_run() -> None:
+    assert compose()["services"]["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+
+
+def test_the_settings_of_kafka_start_a_real_kafka(
+    apache_or_skip: Callable[..., ApacheKafka], tmp_path: Path
+) -> None:
+    # The image turns KAFKA_SOME_NAME into some.name; so do we, on ports of our own.
+    environment = compose()["services"]["kafka"]["environment"]
+    assert set(environment) >= ADDRESSES
+    properties = {
+        name.removeprefix("KAFKA_").lower().replace("_", "."): with_default(value)
+        for name, value in environment.items()
+        if name not in ADDRESSES
+    }
+    with apache_or_skip(tmp_path / "kafka", properties=properties) as server:
+        check_reachable(IngestSettings(_env_file=None, bootstrap_servers=server.bootstrap_servers))
+
+
+def test_listeners_are_advertised_where_the_services_and_this_machine_look_for_them() -> None:
+    kafka = compose()["services"]["kafka"]
+    advertised = dict(
+        address.split("://")
+        for address in with_default(kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"]).split(",")
+    )
+    inside = {
+        with_default(s["environment"]["KAFKA_BOOTSTRAP_SERVERS"]) for s in own_services().values()
+    }
+    assert inside == {advertised["INTERNAL"]}
+    assert [with_default(port) for port in kafka["ports"]] == ["127.0.0.1:9092:9092"]
+    assert advertised["HOST"] == "localhost:9092"
