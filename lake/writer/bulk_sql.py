@@ -33,7 +33,7 @@ _MANY_DIGITS: Final = "|".join(
     [rf"[0-9]{{{n}}}\.[0-9]{{{_DIGITS_OF_A_DOUBLE + 1 - n}}}" for n in range(1, 16)]
     + [rf"[0-9]{{{_DIGITS_OF_A_DOUBLE + 1}}}[.eE]"]
 )
-_TINY: Final = "[0-9][eE]-[0-9]{3}"
+_TINY: Final = r"[:\[,\s]-?[0-9.]+[eE]-[0-9]{3}"
 _NOT_FINITE: Final = r"(?i)(^|[:\[,\s])-?(nan|inf|infinity)($|[\s,}\]])"
 
 _TIMESTAMP: Final = (

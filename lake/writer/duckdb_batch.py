@@ -30,6 +30,9 @@ class DuckdbBatch:
         self._duckdb.register(BATCH, pa.table({"v": texts}))
         try:
             return self._duckdb.execute(query).to_arrow_table()
+        except UnicodeDecodeError:
+            # DuckDB quotes the text that is no JSON, and Python cannot read the quotation.
+            raise duckdb.InvalidInputException("a text is not UTF-8") from None
         finally:
             self._duckdb.unregister(BATCH)
 
