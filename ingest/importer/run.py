@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import IO, Final
 
@@ -79,8 +79,7 @@ def import_file(
 ) -> ImportReport:
     """Send a file's lines as events, from where an earlier run came to.
 
-    Every line that counts as sent has been acknowledged by the broker. The file must not change
-    meanwhile.
+    Every line that counts as sent has been acknowledged by the broker.
 
     Args:
         plan: what to import.
@@ -136,7 +135,11 @@ class _Loop:
     def batches(self, publisher: Publisher, stop: Callable[[], bool]) -> Iterator[None]:
         """Send batch after batch; the state is true whenever this yields."""
         state = self.state
-        lines = read_lines(self.plan.path, self.plan.form, state.done_line)
+        # What is appended meanwhile is for the next run: the count of lines is already taken.
+        lines = takewhile(
+            lambda line: line.number <= state.lines,
+            read_lines(self.plan.path, self.plan.form, state.done_line),
+        )
         stopped = False
         while not stopped:
             last = state.done_line
