@@ -15,6 +15,7 @@ class LakeSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=".env",
         env_file_encoding="utf-8",
+        env_ignore_empty=True,
         env_prefix="LAKEWARD_",  # or the field `home` would also be read from HOME
         extra="ignore",
         populate_by_name=True,
