@@ -8,6 +8,7 @@ build an old day again makes no table fresher.
 Dagster looks at the annotation of ``context`` itself, so annotations are not strings here.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from dagster import (
     AssetObservation,
     AssetsDefinition,
     BackfillPolicy,
+    BetaWarning,
     DailyPartitionsDefinition,
     MaterializeResult,
     MetadataValue,
@@ -63,19 +65,22 @@ def backfill_asset(
     deps: Sequence[AssetKey], settings: OrchestrationSettings, dbt: DbtCommand
 ) -> AssetsDefinition:
     """Return the asset whose partitions are rebuilt days."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BetaWarning)  # backfill_policy
+        declare = asset(
+            key=KEY,
+            group_name=GROUP,
+            deps=list(deps),
+            partitions_def=event_dates(settings),
+            backfill_policy=BackfillPolicy.single_run(),
+            retry_policy=BUILD_RETRIES,
+            pool=POOL,
+            kinds={"dbt"},
+            description="Event dates whose silver and gold rows were computed again from bronze. "
+            "Other dates are left as they are, and rebuilding a date twice changes nothing.",
+        )
 
-    @asset(
-        key=KEY,
-        group_name=GROUP,
-        deps=list(deps),
-        partitions_def=event_dates(settings),
-        backfill_policy=BackfillPolicy.single_run(),
-        retry_policy=BUILD_RETRIES,
-        pool=POOL,
-        kinds={"dbt"},
-        description="Event dates whose silver and gold rows were computed again from bronze. "
-        "Other dates are left as they are, and rebuilding a date twice changes nothing.",
-    )
+    @declare
     def rebuilt_event_dates(context: AssetExecutionContext) -> MaterializeResult[None]:
         first, last = dates_of(context)
         context.log.info(f"rebuilding {first} to {last}")

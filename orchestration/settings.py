@@ -13,7 +13,12 @@ class OrchestrationSettings(BaseSettings):
     """When things run, and where Dagster keeps what it knows."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        env_prefix="LAKEWARD_",  # or the field `home` would also be read from HOME
+        extra="ignore",
+        populate_by_name=True,
     )
 
     home: Path = Field(default=Path("data"), validation_alias="LAKEWARD_HOME")

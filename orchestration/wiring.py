@@ -11,6 +11,7 @@ from dagster import (
     Definitions,
     ScheduleDefinition,
     define_asset_job,
+    in_process_executor,
 )
 
 from expectations.silver import SESSIONS, silver_table
@@ -61,6 +62,7 @@ def wire(
     everything = AssetSelection.all() - AssetSelection.assets(BACKFILL_KEY)
     built = AssetSelection.groups(*MODEL_LAYERS)
     return Definitions(
+        executor=in_process_executor,
         assets=[
             *topic_specs(contracts),
             bronze_assets(contracts, ingest, lake_settings, freshness),

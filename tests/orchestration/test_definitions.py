@@ -1,0 +1,159 @@
+"""What Dagster shows, as a reader would list it; none of it needs data."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+
+from dagster import AssetKey, Definitions
+
+from tests.orchestration.conftest import Home
+
+ROOT = str(Path(__file__).parents[2])
+
+TOPICS = {
+    "kafka/analytics-events",
+    "kafka/clickstream-events",
+    "kafka/conversions",
+    "kafka/marketing-events",
+    "kafka/user-registrations",
+}
+BRONZE = {
+    "bronze/ad_events",
+    "bronze/app_events",
+    "bronze/clickstream",
+    "bronze/conversions",
+    "bronze/dead_letters",
+    "bronze/registrations",
+}
+SILVER = {
+    "silver/int_sessions",
+    "silver/sites",
+    "silver/stg_ad_events",
+    "silver/stg_app_events",
+    "silver/stg_clickstream",
+    "silver/stg_conversions",
+    "silver/stg_registrations",
+    "silver/stg_rejected_events",
+}
+GOLD = {"gold/fct_funnel", "gold/fct_metrics_hourly", "gold/fct_revenue_daily"}
+BACKFILL = {"backfill/rebuilt_event_dates"}
+
+
+def test_the_definitions_load_where_there_is_no_data(empty_home: Home) -> None:
+    Definitions.validate_loadable(empty_home.defs)
+    assert not (empty_home.path / "lake").exists()
+
+
+def test_importing_the_definitions_touches_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import orchestration.definitions"]
+    subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": ROOT}, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_topic_table_and_model_is_an_asset(empty_home: Home) -> None:
+    keys = {spec.key.to_user_string() for spec in empty_home.defs.resolve_all_asset_specs()}
+    assert keys == TOPICS | BRONZE | SILVER | GOLD | BACKFILL
+
+
+def test_assets_are_grouped_by_layer(empty_home: Home) -> None:
+    for spec in empty_home.defs.resolve_all_asset_specs():
+        assert spec.group_name == spec.key.path[0]
+
+
+def test_each_asset_of_bronze_silver_and_gold_can_be_run_and_no_topic_can(empty_home: Home) -> None:
+    graph = empty_home.defs.resolve_asset_graph()
+    runnable = {key.to_user_string() for key in graph.executable_asset_keys}
+    assert runnable == BRONZE | SILVER | GOLD | BACKFILL
+
+
+def test_the_graph_leads_from_a_topic_to_a_mart(empty_home: Home) -> None:
+    graph = empty_home.defs.resolve_asset_graph()
+    way = ["kafka/conversions", "bronze/conversions", "silver/stg_conversions"]
+    keys = [AssetKey.from_user_string(name) for name in (*way, "gold/fct_revenue_daily")]
+    for upstream, downstream in pairwise(keys):
+        assert upstream in graph.get(downstream).parent_keys
+
+
+def test_every_table_has_an_owner_named_by_its_contract(empty_home: Home) -> None:
+    owners = {
+        spec.key.to_user_string(): list(spec.owners)
+        for spec in empty_home.defs.resolve_all_asset_specs()
+    }
+    assert owners["bronze/clickstream"] == ["team:web"]
+    assert owners["kafka/conversions"] == ["team:revenue"]
+
+
+def test_tables_that_people_rely_on_have_a_freshness_policy(empty_home: Home) -> None:
+    with_policy = {
+        spec.key.to_user_string()
+        for spec in empty_home.defs.resolve_all_asset_specs()
+        if spec.freshness_policy is not None
+    }
+    assert with_policy == (BRONZE - {"bronze/dead_letters"}) | GOLD
+
+
+def test_each_table_is_held_to_its_expectations(empty_home: Home) -> None:
+    checks = empty_home.defs.resolve_asset_graph().asset_check_keys
+    checked = {key.asset_key.to_user_string() for key in checks if key.name == "expectations"}
+    assert checked == BRONZE | GOLD | (SILVER - {"silver/sites", "silver/stg_rejected_events"})
+
+
+def test_expectations_stop_what_follows(empty_home: Home) -> None:
+    graph = empty_home.defs.resolve_asset_graph()
+    for key in graph.asset_check_keys:
+        if key.name == "expectations":
+            assert graph.get(key).blocking
+
+
+def test_gold_is_checked_for_its_newest_event_date(empty_home: Home) -> None:
+    checks = empty_home.defs.resolve_asset_graph().asset_check_keys
+    dated = {key.asset_key.to_user_string() for key in checks if key.name == "newest_event_date"}
+    assert dated == GOLD
+
+
+def test_each_dbt_test_of_a_model_is_a_check(empty_home: Home) -> None:
+    checks = empty_home.defs.resolve_asset_graph().asset_check_keys
+    of_dbt = {
+        key.asset_key.path[0]
+        for key in checks
+        if key.name not in ("expectations", "newest_event_date")
+    }
+    assert of_dbt == {"silver", "gold"}
+
+
+def test_the_jobs_schedules_and_sensors_are_these(empty_home: Home) -> None:
+    repository = empty_home.defs.get_repository_def()
+    jobs = {name for name in repository.job_names if not name.startswith("__")}
+    assert jobs == {"audit", "build", "everything", "forget_old_runs"}
+    assert {s.name: (s.job_name, s.cron_schedule) for s in repository.schedule_defs} == {
+        "everything_hourly": ("everything", "5 * * * *"),
+        "audit_daily": ("audit", "35 3 * * *"),
+        "forget_old_runs_daily": ("forget_old_runs", "50 3 * * *"),
+    }
+    assert {s.name: s.job_name for s in repository.sensor_defs} == {"bronze_versions": "build"}
+
+
+def test_a_build_checks_bronze_and_builds_silver_and_gold_only(empty_home: Home) -> None:
+    job = empty_home.defs.resolve_job_def("build")
+    built = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    assert built == SILVER | GOLD
+    checked = {key.asset_key.path[0] for key in job.asset_layer.asset_graph.asset_check_keys}
+    assert checked == {"bronze", "silver", "gold"}
+
+
+def test_runs_are_executed_in_one_process(empty_home: Home) -> None:
+    assert empty_home.defs.resolve_job_def("build").executor_def.name == "in_process"
+
+
+def test_event_dates_begin_where_history_begins_and_include_today(empty_home: Home) -> None:
+    graph = empty_home.defs.resolve_asset_graph()
+    partitions = graph.get(AssetKey(["backfill", "rebuilt_event_dates"])).partitions_def
+    assert partitions is not None
+    keys = partitions.get_partition_keys()
+    assert keys[0] == "2015-01-01"
+    assert date.fromisoformat(keys[-1]).isoformat() == keys[-1]
