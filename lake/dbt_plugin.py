@@ -66,7 +66,7 @@ class Plugin(BasePlugin):
                 self._run.open(cursor)
 
     def store(self, target_config: TargetConfig) -> None:
-        """Answer a macro: ``plan``, ``buckets``, ``read_buckets``, ``write``, ``advance``."""
+        """Answer a macro: what a model has to do, what its contract says, write this."""
         request = target_config.config
         assert target_config.location is not None
         verb = target_config.location.format
@@ -74,6 +74,8 @@ class Plugin(BasePlugin):
         answer = request["answer"]
         if verb == "plan":
             answer.update(self._describe(self._plan(label, request)))
+        elif verb == "contract":
+            answer["columns"] = self._contract(target_config.relation.identifier)
         elif verb == "buckets":
             self._current().bucket_sql[label] = request["sql"]
         elif verb == "read_buckets":
@@ -85,6 +87,22 @@ class Plugin(BasePlugin):
             answer.update(self._write(label, request))
         else:
             raise BuildError(f"the macros ask the plugin for {verb!r}, which it does not know")
+
+    def _contract(self, name: str) -> list[dict[str, Any]]:
+        """Return what a contract says about its columns."""
+        for contract in self._current().contracts:
+            if contract.name == name:
+                return [
+                    {
+                        "name": column.name,
+                        "required": column.required,
+                        "is_key": column.name in contract.key,
+                        "allowed": list(column.allowed),
+                    }
+                    for column in contract.fields
+                ]
+        known = ", ".join(contract.name for contract in self._current().contracts)
+        raise BuildError(f"there is no contract {name}", hint=f"there are: {known}")
 
     def _plan(self, label: str, request: dict[str, Any]) -> Plan:
         run = self._current()

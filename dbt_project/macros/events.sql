@@ -59,39 +59,33 @@
     )
 {%- endmacro %}
 
-{# Why a bronze row is not a valid event, null when it is: what the contract's file says. #}
+{# Why a bronze row is not a valid event, null when it is: what the contract's file says. The
+   plugin reads the file, so that its values are written nowhere else. #}
 {% macro rejection_reason(contract) -%}
     {%- set rules = [] -%}
-    {%- for table in contract_tables(contract) -%}
-        {%- for name, column in table.columns.items() -%}
-            {%- set meta = column.config.meta -%}
-            {%- if meta.get('required') -%}
-                {%- do rules.append('when ' ~ name ~ " is null then 'missing:" ~ name ~ "'") -%}
-            {%- endif -%}
-            {%- if name in table.config.meta.key -%}
-                {%- do rules.append('when ' ~ name ~ " = '' then 'empty:" ~ name ~ "'") -%}
-            {%- endif -%}
-            {%- if meta.get('required') and meta.get('allowed_values') -%}
-                {%- set values = [] -%}
-                {%- for value in meta.allowed_values -%}
-                    {%- do values.append(dbt.string_literal(dbt.escape_single_quotes(value))) -%}
-                {%- endfor -%}
-                {%- do rules.append(
-                    'when ' ~ name ~ ' not in (' ~ values | join(', ') ~ ") then 'not_allowed:" ~ name ~ "'"
-                ) -%}
-            {%- endif -%}
-        {%- endfor -%}
+    {%- for column in contract_columns(contract) -%}
+        {%- set name = column.name -%}
+        {%- if column.required -%}
+            {%- do rules.append('when ' ~ name ~ " is null then 'missing:" ~ name ~ "'") -%}
+        {%- endif -%}
+        {%- if column.is_key -%}
+            {%- do rules.append('when ' ~ name ~ " = '' then 'empty:" ~ name ~ "'") -%}
+        {%- endif -%}
+        {%- if column.required and column.allowed -%}
+            {%- set values = [] -%}
+            {%- for value in column.allowed -%}
+                {%- do values.append(dbt.string_literal(dbt.escape_single_quotes(value))) -%}
+            {%- endfor -%}
+            {%- do rules.append(
+                'when ' ~ name ~ ' not in (' ~ values | join(', ') ~ ") then 'not_allowed:" ~ name ~ "'"
+            ) -%}
+        {%- endif -%}
     {%- endfor -%}
     case {{ rules | join(' ') if rules else "when false then ''" }} end
 {%- endmacro %}
 
-{% macro contract_tables(contract) %}
-    {%- set found = [] -%}
-    {%- if execute -%}
-        {%- for table in graph.sources.values()
-            if table.source_name == 'bronze' and table.name == contract -%}
-            {%- do found.append(table) -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ return(found) }}
+{% macro contract_columns(contract) %}
+    {%- if not execute -%}{{ return([]) }}{%- endif -%}
+    {%- set bronze = api.Relation.create(schema='bronze', identifier=contract) -%}
+    {{ return(delta_call('contract', {}, bronze).columns) }}
 {% endmacro %}

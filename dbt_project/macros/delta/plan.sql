@@ -1,10 +1,10 @@
 {# What a model asks the lake before its SQL is put together. See docs/concepts/increments.md. #}
 
 {# Calls a verb of lake/dbt_plugin.py, the plugin, and returns its answer. #}
-{% macro delta_call(verb, request) %}
+{% macro delta_call(verb, request, relation=none) %}
     {%- set answer = {} -%}
     {%- do request.update({'answer': answer}) -%}
-    {%- do adapter.store_relation('lakeward', this, [], '', verb, request) -%}
+    {%- do adapter.store_relation('lakeward', relation or this, [], '', verb, request) -%}
     {{ return(answer) }}
 {% endmacro %}
 

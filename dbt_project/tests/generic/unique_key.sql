@@ -1,0 +1,7 @@
+{# No two rows are alike in all of the columns; nulls count as alike. #}
+{% test unique_key(model, columns) %}
+select {{ columns | join(', ') }}
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1
+{% endtest %}
