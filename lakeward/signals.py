@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+from typing import Final
+
+INTERRUPTED: Final = 130
+"""Exit code of a command that Ctrl-C or SIGTERM ended before it was done: 128 + SIGINT."""
 
 
 def stop_on_signals() -> threading.Event:

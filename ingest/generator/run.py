@@ -67,7 +67,7 @@ def run(
         DeliveryError: the broker did not take a message.
     """
     sent = 0
-    complete = False
+    exhausted = complete = False
     try:
         with publisher:
             for message in messages:
@@ -85,8 +85,8 @@ def run(
                     if stop():
                         break
             else:
-                complete = True
-        complete = complete or open_ended
+                exhausted = True
+        complete = exhausted or open_ended
     finally:
         ledger = recorder.close(publisher.acknowledged, complete=complete)
     on_progress(sent)

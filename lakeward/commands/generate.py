@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakeward.signals import INTERRUPTED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from threading import Event
@@ -243,7 +245,7 @@ def _run(
 
     from ingest.generator.run import run
     from ingest.publisher import Publisher
-    from lakeward.console import console
+    from lakeward.console import console, errors
     from lakeward.progress import progress
 
     began = time.monotonic()
@@ -262,7 +264,8 @@ def _run(
     else:
         _print_ledger(ledger, seconds)
     if not ledger.complete:
-        raise KeyboardInterrupt
+        errors.print("interrupted: the ledger is of what was sent until then")
+        raise typer.Exit(INTERRUPTED)
 
 
 def _print_ledger(ledger: Ledger, seconds: float) -> None:

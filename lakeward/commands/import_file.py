@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingest.importer.formats import Format
+from lakeward.signals import INTERRUPTED
 
 if TYPE_CHECKING:
     from ingest.importer.run import ImportReport
@@ -66,7 +67,7 @@ def import_file(
     from ingest.kafka import ensure_topics
     from ingest.publisher import Publisher
     from ingest.settings import IngestSettings
-    from lakeward.console import console
+    from lakeward.console import console, errors
     from lakeward.progress import progress
     from lakeward.signals import stop_on_signals
 
@@ -94,7 +95,8 @@ def import_file(
     else:
         _print_report(report)
     if not report.finished:
-        raise KeyboardInterrupt
+        errors.print("interrupted: run the same command again to go on")
+        raise typer.Exit(INTERRUPTED)
 
 
 def _print_report(report: ImportReport) -> None:
@@ -129,5 +131,3 @@ def _print_report(report: ImportReport) -> None:
         console.print(
             f"refused lines: {escape(str(report.rejects))}", highlight=False, soft_wrap=True
         )
-    if not report.finished:
-        console.print("run the same command again to go on", highlight=False)
