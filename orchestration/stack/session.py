@@ -74,7 +74,9 @@ class Session:
         self._settings = settings
         self._wishes = wishes
         self._say = say
-        self._stack = Stack(settings.logs, say=say, show=show)
+        self._show = show
+        self._was_drained = False
+        self._stack = Stack(settings.logs, say=say, show=self._show_warning)
         self.stop_asked = threading.Event()
         """Set it to stop; ``run`` then returns after everything has ended."""
 
@@ -122,7 +124,8 @@ class Session:
             workspace=write_workspace(self._settings, services.CODE_HOST, code_port),
             environment=environment,
         )
-        accept = self._wishes.accept_gap or self._topics_were_drained(broker)
+        self._was_drained = self._topics_were_drained(broker)
+        accept = self._wishes.accept_gap or self._was_drained
         self._start_services(services.writer(environment, accept), services.code_server(plan))
         # The page asks the code server once at its start, so it comes after it.
         self._start_services(services.page(plan), services.daemon(plan))
@@ -133,6 +136,12 @@ class Session:
     def _start_services(self, *wanted: Service) -> None:
         if not self.stop_asked.is_set():
             self._stack.start(wanted, interrupted=self.stop_asked.is_set)
+
+    def _show_warning(self, name: str, line: str) -> None:
+        # Each topic of the new broker is one made again, and nothing of the old ones is missing.
+        is_expected = name == services.WRITER and line.startswith("warning: gap_accepted")
+        if not (self._was_drained and is_expected):
+            self._show(name, line)
 
     def _topics_were_drained(self, broker: BrokerSeat) -> bool:
         if broker.owned is None:
