@@ -72,17 +72,17 @@ def load_batch(
             source = _new_rows(table, since, whole, lake.storage_options)
         except LogGoneError as gone:
             note, since = f"the whole table, because {gone}", None
-    row = connection.execute(f"select count(*) from {source}").fetchone()  # noqa: S608
+    row = connection.execute(f"select count(*) from {source}").fetchone()
     available = 0 if row is None else int(row[0])
     columns = ", ".join(f"{sql} as {quote_name(n)}" for n, sql in suite.batch.columns.items())
     # The sample is drawn before the columns are worked out, which for a large table is most work.
     sampled = (
-        f"(select * from {source} using sample reservoir({sample_rows} rows) "  # noqa: S608
+        f"(select * from {source} using sample reservoir({sample_rows} rows) "
         f"repeatable ({SAMPLE_SEED}))"
         if available > sample_rows
         else source
     )
-    frame = connection.execute(f"select {columns} from {sampled}").to_arrow_table().to_pandas()  # noqa: S608
+    frame = connection.execute(f"select {columns} from {sampled}").to_arrow_table().to_pandas()
     return Batch(frame, available, since, note)
 
 
@@ -115,7 +115,7 @@ def _new_rows(
     gone = {file.path for file in changes.removed}
     kept = tuple(file for file in changes.added if file.path not in gone)
     # A typed empty scan first: it gives each column its type and stands in when a file lacks one.
-    nothing = f"select * from {whole} where false"  # noqa: S608
+    nothing = f"select * from {whole} where false"
     if not kept:
         return f"({nothing})"
     files = ", ".join(quote_text(uri) for uri in locate_files(table, kept, storage_options))
@@ -126,7 +126,7 @@ def _new_rows(
     )
     partitions = f", hive_partitioning = true, hive_types = {{{hive}}}" if hive else ""
     read = f"read_parquet([{files}], union_by_name = true{partitions})"
-    return f"({nothing} union all by name select * from {read})"  # noqa: S608
+    return f"({nothing} union all by name select * from {read})"
 
 
 def _sql_type(delta_type: str) -> str:

@@ -92,7 +92,7 @@ def dead_letter_suite(contracts: Iterable[Contract], tables: Iterable[str]) -> S
         rows = "0"
         if contract.name in existing:
             reads.append(("bronze", contract.name))
-            rows = f"(select count(*) from {{bronze.{contract.name}}})"  # noqa: S608
+            rows = f"(select count(*) from {{bronze.{contract.name}}})"
         counts.append(f"({quote_text(contract.name)}, {rows})")
     sql = f"""
         with bronze (contract, rows) as (values {", ".join(counts)}),
@@ -104,7 +104,7 @@ def dead_letter_suite(contracts: Iterable[Contract], tables: Iterable[str]) -> S
             coalesce(dead.dead, 0) / nullif(bronze.rows + coalesce(dead.dead, 0), 0) as dead_share
         from bronze left join dead using (contract)
         order by contract
-    """  # noqa: S608
+    """
     rule = Rule(
         f"dead letters are at most {DEAD_SHARE:.0%} of a topic",
         "ExpectColumnValuesToBeBetween",

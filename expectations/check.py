@@ -61,6 +61,7 @@ def run(
         CheckScopeError: no such layer or table.
         CheckRunError: results or Data Docs cannot be written.
     """
+    data_docs = data_docs.resolve()
     scope = parse_scope(layers, tables)
     history = History(lake)
     run_id = now.strftime("%Y%m%dT%H%M%S.%fZ")

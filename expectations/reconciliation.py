@@ -76,7 +76,7 @@ def reconciliation_suite(lake: Lake, contract: Contract) -> Suite:
             lost_events::bigint as lost_events,
             unexplained_events::bigint as unexplained_events
         from compared, counted
-    """  # noqa: S608
+    """
     rules = (
         zero(
             "difference",

@@ -97,7 +97,7 @@ def volume_suite(contract: Contract, today: str) -> Suite:
             judged.events / base.median_events as times_the_usual
         from judged, base
         where base.days >= {VOLUME_MIN_DAYS}
-    """  # noqa: S608
+    """
     rule = Rule(
         f"the last day's events are within {VOLUME_FACTOR} times the usual, up or down",
         "ExpectColumnValuesToBeBetween",

@@ -105,12 +105,12 @@ def totals_suite(lake: Lake, model: TableRef) -> Suite:
         ref: TableRef = ("silver", events)
         versions[ref] = processed_version(lake, ref, lake.open(*ref), (model,))
     sums = ", ".join(f"sum({quote_name(t.column)}) as {quote_name(t.column)}" for t in totals)
-    ctes = [f"model as (select tenant_id, {sums} from {{{layer}.{name}}} group by all)"]  # noqa: S608
+    ctes = [f"model as (select tenant_id, {sums} from {{{layer}.{name}}} group by all)"]
     columns, joins = [], []
     for number, total in enumerate(totals):
         source = f"events_{number}"
         ctes.append(
-            f"{source} as (select tenant_id, {total.expected} as total "  # noqa: S608
+            f"{source} as (select tenant_id, {total.expected} as total "
             f"from {{silver.{total.events}}} group by all)"
         )
         joins.append(f"left join {source} using (tenant_id)")
@@ -122,11 +122,11 @@ def totals_suite(lake: Lake, model: TableRef) -> Suite:
             f"({in_model} - {in_events})::double as {quote_name(total.column + '_difference')}",
         ]
     tenants = " union ".join(
-        f"select tenant_id from {source}"  # noqa: S608
+        f"select tenant_id from {source}"
         for source in ["model", *(f"events_{number}" for number in range(len(totals)))]
     )
     sql = (
-        f"with {', '.join(ctes)}, tenants as ({tenants}) "  # noqa: S608
+        f"with {', '.join(ctes)}, tenants as ({tenants}) "
         f"select tenant_id, {', '.join(columns)} from tenants "
         f"left join model using (tenant_id) {' '.join(joins)} order by tenant_id"
     )

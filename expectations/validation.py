@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import warnings
 from datetime import datetime
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expectations.batch import Batch
 from expectations.result import RuleResult
-from expectations.suite import Rule, Severity, Suite
+from expectations.suite import Aggregate, Rule, Severity, Suite
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -121,6 +122,9 @@ def _configuration(folder: Path) -> dict[str, Any]:
     def memory(class_name: str) -> dict[str, Any]:
         return {"class_name": class_name, "store_backend": {"class_name": "InMemoryStoreBackend"}}
 
+    def view(class_name: str) -> dict[str, str]:
+        return {"module_name": "expectations.site.views", "class_name": class_name}
+
     return {
         "analytics_enabled": False,
         "progress_bars": {"globally": False, "metric_calculations": False},
@@ -142,8 +146,15 @@ def _configuration(folder: Path) -> dict[str, Any]:
                     "class_name": "TupleFilesystemStoreBackend",
                     "base_directory": str(folder),
                 },
-                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-                "site_section_builders": {"profiling": "None"},
+                "site_index_builder": {
+                    "class_name": "DefaultSiteIndexBuilder",
+                    "view": view("IndexView"),
+                },
+                "site_section_builders": {
+                    "expectations": {"view": view("PageView")},
+                    "validations": {"view": view("PageView")},
+                    "profiling": "None",
+                },
             }
         },
     }
@@ -156,6 +167,8 @@ def _result(suite: Suite, rule: Rule, found: Any, batch: Batch) -> RuleResult:
     error = _error(found.exception_info)
     if error is not None:
         observed = f"could not be checked: {error}"
+    elif isinstance(suite.batch, Aggregate) and rows == 1:
+        observed = _told(suite, batch.frame)
     elif unexpected is not None:
         present = facts.get("element_count", rows) - facts.get("missing_count", 0)
         observed = f"{unexpected:,} of {present:,} rows"
@@ -212,6 +225,16 @@ def _error(info: Any) -> str | None:
         if isinstance(one, dict) and one.get("raised_exception"):
             return str(one.get("exception_message"))
     return None
+
+
+def _told(suite: Suite, frame: pd.DataFrame) -> str:
+    """Tell the one row of an aggregate in its own numbers."""
+    row = frame.iloc[0]
+    return ", ".join(
+        f"{key} {row[key]:,.10g}" if isinstance(row[key], Number) else f"{key} {row[key]}"
+        for key in suite.keys
+        if key in frame.columns
+    )
 
 
 def _short(value: Any) -> str:

@@ -18,7 +18,8 @@ from lake.schema import bronze_schema, dead_letter_schema
 from lake.tables import DEAD_LETTERS, Lake, Layer
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-CONTRACT: Contract = load_contracts(None).by_name("conversions")
+CONTRACTS = load_contracts(None)
+CONTRACT: Contract = CONTRACTS.by_name("conversions")
 SCHEMA = bronze_schema(CONTRACT)
 REJECTED = pa.schema(
     [

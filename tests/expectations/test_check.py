@@ -18,10 +18,9 @@ from deltalake import write_deltalake
 from expectations.check import run
 from expectations.errors import CheckRunError, CheckScopeError
 from expectations.result import CheckReport, RuleResult, SuiteResult
-from ingest.contracts.registry import load_contracts
 from lake.errors import ForeignTableError
 from lake.read import LakeReader
-from tests.expectations.small_lake import CONTRACT, NOW, SmallLake
+from tests.expectations.small_lake import CONTRACT, CONTRACTS, NOW, SmallLake
 
 BRONZE = "bronze.conversions"
 RECONCILIATION = "silver.stg_conversions.reconciliation"
@@ -33,8 +32,7 @@ def small(tmp_path: Path) -> SmallLake:
 
 
 def check(small: SmallLake, now: datetime = NOW, **options: Any) -> CheckReport:
-    contracts = load_contracts(None)
-    return run(small.lake, contracts, data_docs=small.docs, now=now, **options)
+    return run(small.lake, CONTRACTS, data_docs=small.docs, now=now, **options)
 
 
 def suite(report: CheckReport, name: str) -> SuiteResult:
@@ -195,7 +193,7 @@ def test_dead_letters_beyond_their_share_warn(small: SmallLake) -> None:
 
 
 def test_personal_data_stays_out_of_results_and_docs(small: SmallLake) -> None:
-    contract = load_contracts(None).by_name("registrations")
+    contract = CONTRACTS.by_name("registrations")
     secret = {f.name: f"secret-{f.name}@example.com" for f in contract.fields if f.pii}
     assert "email" in secret
     row = {f.name: None for f in contract.fields} | secret | {"tenant_id": "acme"}
@@ -216,7 +214,7 @@ def test_personal_data_stays_out_of_results_and_docs(small: SmallLake) -> None:
 def _only_texts(name: str) -> pa.Schema:
     from lake.schema import bronze_schema
 
-    return bronze_schema(load_contracts(None).by_name(name))
+    return bronze_schema(CONTRACTS.by_name(name))
 
 
 def test_a_column_that_a_suite_needs_and_that_is_gone_blocks(small: SmallLake) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -12,8 +13,7 @@ import pytest
 from expectations.check import run
 from expectations.history import COMPACT_FILES
 from expectations.validation import KEPT_RESULTS
-from ingest.contracts.registry import load_contracts
-from tests.expectations.small_lake import NOW, SmallLake
+from tests.expectations.small_lake import CONTRACTS, NOW, SmallLake
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def stored(small: SmallLake) -> list[Path]:
 def check_once_more(small: SmallLake, number: int) -> None:
     small.write_bronze([small.conversion(f"c{number}")])
     now = NOW + timedelta(minutes=number)
-    run(small.lake, load_contracts(None), data_docs=small.docs, now=now)
+    run(small.lake, CONTRACTS, data_docs=small.docs, now=now)
 
 
 def test_the_site_shows_the_expectations_and_the_newest_results(small: SmallLake) -> None:
@@ -58,12 +58,36 @@ def test_stored_results_do_not_pile_up(small: SmallLake) -> None:
     assert "20260310T120800.000000Z" in index
 
 
+def test_pages_need_nothing_from_the_network_and_their_links_work(small: SmallLake) -> None:
+    check_once_more(small, 0)
+    html = sorted(small.docs.rglob("*.html"))
+    assert len(html) > 2
+    for page in html:
+        text = page.read_text()
+        assert re.findall(r"""(?:src|href)=["']https?:[^"']*""", text) in (
+            [],
+            ['href="https://greatexpectations.io'],
+        )
+        assert "<script" not in text
+        for target in re.findall(r'href="([^"#]+)"', text):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_a_relative_folder_is_as_good_as_an_absolute_one(
+    small: SmallLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small.docs.parent)
+    small.write_bronze([small.conversion("a")])
+    report = run(small.lake, CONTRACTS, data_docs=Path("data_docs"), now=NOW)
+    assert (small.docs / "index.html").samefile(report.data_docs)
+
+
 def test_a_check_of_one_table_leaves_the_pages_of_others(small: SmallLake) -> None:
     check_once_more(small, 0)
     small.write_dead(1)
     now = NOW + timedelta(minutes=1)
-    contracts = load_contracts(None)
-    run(small.lake, contracts, data_docs=small.docs, now=now, tables=["bronze.dead_letters"])
+    run(small.lake, CONTRACTS, data_docs=small.docs, now=now, tables=["bronze.dead_letters"])
     index = (small.docs / "index.html").read_text()
     assert "validations/bronze/conversions/" in index
     assert "validations/bronze/dead_letters/" in index

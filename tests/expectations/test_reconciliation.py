@@ -9,8 +9,7 @@ import pytest
 
 from expectations.check import run
 from expectations.result import SuiteResult
-from ingest.contracts.registry import load_contracts
-from tests.expectations.small_lake import NOW, SmallLake
+from tests.expectations.small_lake import CONTRACTS, NOW, SmallLake
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def small(tmp_path: Path) -> SmallLake:
 def reconcile(small: SmallLake) -> SuiteResult:
     report = run(
         small.lake,
-        load_contracts(None),
+        CONTRACTS,
         data_docs=small.docs,
         now=NOW,
         tables=["silver.stg_conversions"],
@@ -53,6 +52,9 @@ def test_duplicates_and_rejected_rows_add_up(small: SmallLake) -> None:
     found = reconcile(small)
     assert found.success
     assert found.skipped is None
+    assert found.rules[0].observed == (
+        "contract conversions, bronze_rows 10, silver_rows 5, duplicates 3, rejected 2"
+    )
 
 
 def test_an_event_that_silver_lost_is_counted(small: SmallLake) -> None:
@@ -125,9 +127,7 @@ def test_revenue_that_gold_misses_or_doubles_is_found(small: SmallLake) -> None:
                 for t, a in (("acme", acme), ("globex", globex))
             ]
         )
-        report = run(
-            small.lake, load_contracts(None), data_docs=small.docs, now=NOW, layers=["gold"]
-        )
+        report = run(small.lake, CONTRACTS, data_docs=small.docs, now=NOW, layers=["gold"])
         return {rule.rule: dict(rule.sample[0]) for _, rule in report.failures("block")}
 
     assert gold("10.10", "0.20") == {}
@@ -150,5 +150,5 @@ def test_an_amount_below_zero_blocks(small: SmallLake) -> None:
             }
         ]
     )
-    report = run(small.lake, load_contracts(None), data_docs=small.docs, now=NOW, layers=["gold"])
+    report = run(small.lake, CONTRACTS, data_docs=small.docs, now=NOW, layers=["gold"])
     assert [rule.rule for _, rule in report.failures("block")] == ["gross_usd is not negative"]

@@ -11,8 +11,7 @@ from deltalake import write_deltalake
 
 from expectations.check import run
 from expectations.result import CheckReport
-from ingest.contracts.registry import load_contracts
-from tests.expectations.small_lake import NOW, SmallLake
+from tests.expectations.small_lake import CONTRACTS, NOW, SmallLake
 
 
 @pytest.fixture
@@ -21,9 +20,7 @@ def small(tmp_path: Path) -> SmallLake:
 
 
 def failures(small: SmallLake, table: str, now: datetime = NOW) -> list[str]:
-    report = run(
-        small.lake, load_contracts(None), data_docs=small.docs, now=now, tables=[table], full=True
-    )
+    report = run(small.lake, CONTRACTS, data_docs=small.docs, now=now, tables=[table], full=True)
     return [rule.rule for _, rule in report.failures()]
 
 
@@ -48,7 +45,7 @@ def volume(small: SmallLake, per_day: list[int]) -> CheckReport:
     small.write_silver(rows)
     return run(
         small.lake,
-        load_contracts(None),
+        CONTRACTS,
         data_docs=small.docs,
         now=NOW,
         tables=["silver.stg_conversions"],
@@ -97,9 +94,7 @@ def test_a_funnel_that_widens_blocks_and_names_the_row(small: SmallLake) -> None
         }
     )
     write_deltalake(small.lake.uri("gold", "fct_funnel"), funnel)
-    report = run(
-        small.lake, load_contracts(None), data_docs=small.docs, now=NOW, tables=["gold.fct_funnel"]
-    )
+    report = run(small.lake, CONTRACTS, data_docs=small.docs, now=NOW, tables=["gold.fct_funnel"])
     ((_, found),) = report.failures("block")
     assert found.rule == "wallet_connect_count is at most signup_count"
     assert found.sample[0] == {

@@ -1,0 +1,1 @@
+"""How Data Docs look: Great Expectations' pages, made to stand alone."""
