@@ -75,7 +75,7 @@ class Plugin(BasePlugin):
         if verb == "plan":
             answer.update(self._describe(self._plan(label, request)))
         elif verb == "contract":
-            answer["columns"] = self._contract(target_config.relation.identifier)
+            answer["columns"] = self._contract(label.partition(".")[2])
         elif verb == "buckets":
             self._current().bucket_sql[label] = request["sql"]
         elif verb == "read_buckets":

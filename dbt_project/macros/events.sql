@@ -1,43 +1,33 @@
 {# Rules that every kind of event shares. #}
 
-{# When the event reached lakeward: Kafka's timestamp, unless the producer set one that the
-   writer's clock shows to be absurd. Bounds every date below. #}
-{% macro arrived_at() -%}
-    case
-        when _appended_at between timestamptz '{{ var("earliest_event_date") }} 00:00:00+00'
-            and _committed_at + interval {{ var('future_tolerance_minutes') }} minutes
-            then _appended_at
-        else _committed_at
-    end
-{%- endmacro %}
+{# The clocks of an event: which day it is filed under, and whether its own clock is believed.
 
-{# The clocks of an event: which day it is filed under, and whether its own clock is believed. #}
+   arrived_at is when the event reached lakeward: Kafka's timestamp, unless the producer set one
+   that the writer's clock shows to be absurd. It bounds every date of silver and gold, so that a
+   client's clock cannot make partitions at will. #}
 {% macro event_clocks() -%}
-    {%- set arrived = arrived_at() -%}
-    {%- set is_future -%}
-        occurred_at > {{ arrived }} + interval {{ var('future_tolerance_minutes') }} minutes
-    {%- endset -%}
-    {%- set is_date_clamped -%}
-        ({{ is_future }} or occurred_at < timestamptz '{{ var("earliest_event_date") }} 00:00:00+00')
-    {%- endset -%}
-    {%- set event_at -%}
-        case when {{ is_date_clamped }} then {{ arrived }} else occurred_at end
-    {%- endset -%}
-    {{ event_at }} as event_at,
-    cast({{ event_at }} as date) as event_date,
-    {{ arrived }} - occurred_at > interval {{ var('late_after_hours') }} hours as is_late,
-    {{ is_future }} as is_future,
-    {{ is_date_clamped }} as is_date_clamped
+    {%- set earliest = "timestamptz '" ~ var('earliest_event_date') ~ " 00:00:00+00'" -%}
+    {%- set tolerance = "interval '" ~ var('future_tolerance_minutes') ~ " minutes'" -%}
+    case
+            when _appended_at between {{ earliest }} and _committed_at + {{ tolerance }}
+                then _appended_at
+            else _committed_at
+        end as arrived_at,
+        occurred_at > arrived_at + {{ tolerance }} as is_future,
+        is_future or occurred_at < {{ earliest }} as is_date_clamped,
+        case when is_date_clamped then arrived_at else occurred_at end as event_at,
+        cast(event_at as date) as event_date,
+        arrived_at - occurred_at > interval '{{ var("late_after_hours") }} hours' as is_late
 {%- endmacro %}
 
 {# Where each row came from, kept through silver so that every number leads back to its offset. #}
 {% macro trace_columns() -%}
     _topic,
-    _topic_id,
-    _partition,
-    _offset,
-    _appended_at,
-    _committed_at
+        _topic_id,
+        _partition,
+        _offset,
+        _appended_at,
+        _committed_at
 {%- endmacro %}
 
 {# The first of the rows that share a key, by when they were committed to bronze. #}
@@ -81,7 +71,7 @@
             ) -%}
         {%- endif -%}
     {%- endfor -%}
-    case {{ rules | join(' ') if rules else "when false then ''" }} end
+    case {{ rules | join('\n        ') if rules else "when false then ''" }} end
 {%- endmacro %}
 
 {% macro contract_columns(contract) %}

@@ -6,7 +6,7 @@
     )
 }}
 
-{%- set gap = 'interval ' ~ var('session_gap_minutes') ~ ' minutes' %}
+{%- set gap = "interval '" ~ var('session_gap_minutes') ~ " minutes'" %}
 
 {#- An increment works on the sessions that a new event touches. Those that were built before are
     taken as intervals, the new events as points; whatever the 30-minute rule joins with a point
@@ -109,7 +109,8 @@ with candidates as (
 ),
 
 events as (
-    select candidates.* from candidates
+    select candidates.*
+    from candidates
     {%- if is_incremental() %}
     inner join {{ changed }} as changed
         on candidates.tenant_id = changed.tenant_id

@@ -38,11 +38,7 @@ final as (
         e.event_at,
         e.event_date,
         e.conversion_type,
-        e.conversion_type in (
-            {%- for type in var('purchase_types') -%}
-                '{{ type }}'{{ ', ' if not loop.last }}
-            {%- endfor -%}
-        ) as is_purchase,
+        e.conversion_type in ('{{ var("purchase_types") | join("', '") }}') as is_purchase,
         e.amount_usd,
         e.token_amount,
         e.token_symbol,
