@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,7 +68,8 @@ class Content:
     ends_with_newline: bool
 
 
-def open_file(path: Path) -> IO[bytes]:
+@contextmanager
+def open_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacking it if it is gzipped.
 
     Raises:
@@ -79,9 +81,14 @@ def open_file(path: Path) -> IO[bytes]:
         raise ImportFileError(
             f"{path}: cannot be read: {error.strerror}", hint="name a file that exists"
         ) from error
-    is_gzip = raw.read(2) == b"\x1f\x8b"
-    raw.seek(0)
-    return cast("IO[bytes]", gzip.open(raw)) if is_gzip else raw
+    with raw:
+        is_gzip = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        if not is_gzip:
+            yield raw
+            return
+        with gzip.open(raw) as unpacked:
+            yield cast("IO[bytes]", unpacked)
 
 
 def read_content(path: Path, first: int | None = None) -> Content:
