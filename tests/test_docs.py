@@ -49,10 +49,12 @@ def test_the_command_reference_is_what_the_program_says() -> None:
     assert written == cli_reference(), "run `make docs`"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name != "CHANGELOG.md"],  # which may name what is gone
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
 def test_every_lakeward_command_that_a_page_shows_exists(page: Path) -> None:
-    if page.name == "CHANGELOG.md":
-        pytest.skip("the changelog may name what is gone")
     shown = re.findall(r"(?:^|[`\s/])lakeward ([a-z][a-z-]+)(?=[`\s]|$)", _code(page.read_text()))
     assert set(shown) <= command_names(build_app())
 
