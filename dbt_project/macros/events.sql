@@ -20,6 +20,11 @@
         arrived_at - occurred_at > interval '{{ var("late_after_hours") }} hours' as is_late
 {%- endmacro %}
 
+{# The conversions that somebody pays for, by the variable of that name. #}
+{% macro purchase_types() -%}
+    ('{{ var("purchase_types") | join("', '") }}')
+{%- endmacro %}
+
 {# Where each row came from, kept through silver so that every number leads back to its offset. #}
 {% macro trace_columns() -%}
     _topic,

@@ -38,7 +38,7 @@ final as (
         e.event_at,
         e.event_date,
         e.conversion_type,
-        e.conversion_type in ('{{ var("purchase_types") | join("', '") }}') as is_purchase,
+        e.conversion_type in {{ purchase_types() }} as is_purchase,
         e.amount_usd,
         e.token_amount,
         e.token_symbol,
