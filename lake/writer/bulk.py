@@ -26,7 +26,8 @@ _MAYBE_NO_STRING: Final = np.isin(np.arange(256), list(b"-0123456789tfnNiI[{"))
 """First bytes of the JSON text of what is no string (NaN and Infinity are DuckDB's own)."""
 
 _LIKE_NO_STRING: Final = (
-    r"\A(?:-?[0-9][0-9.eE+-]*|true|false|-?(?i:nan|inf|infinity)|(?s:[\[{].*))\z"
+    r"\A(?:-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false"
+    r"|-?(?i:nan|inf|infinity)|(?s:[\[{].*))\z"
 )
 _NO_ROWS: Final[Rows] = np.array([], np.int64)
 

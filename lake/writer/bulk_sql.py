@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - every part of the SQL is a constant or a quoted literal
 """The DuckDB queries that decode a batch, built from a contract.
 
 DuckDB's JSON functions are more lenient than ``lake.writer.exact``: they take NaN and trailing
@@ -36,16 +35,20 @@ _MANY_DIGITS: Final = "|".join(
 _TINY: Final = r"[:\[,\s]-?[0-9.]+[eE]-[0-9]{3}"
 _NOT_FINITE: Final = r"(?i)(^|[:\[,\s])-?(nan|inf|infinity)($|[\s,}\]])"
 
+_DATE: Final = "[12][0-9]{3}-[0-9]{2}-[0-9]{2}"
+"""Years whose time zone cannot lead out of those that Python knows."""
+
 _TIMESTAMP: Final = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    rf"{_DATE}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?"
 )
 BELOW_MICROSECOND: Final = r"\.[0-9]{6}0*[1-9]"
 """Found in the text of a timestamp that its column cannot hold whole."""
 
-_FIRST_MOMENT: Final = "TIMESTAMPTZ '0001-01-01 00:00:00Z'"
-_LAST_MOMENT: Final = "TIMESTAMPTZ '9999-12-31 23:59:59.999999Z'"
-_DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_SHORTEST_FINER: Final = len("2025-06-30T12:00:00.1234567")
+_QUICK_PRECISION: Final = 18
+"""Digits up to which DuckDB casts text to a decimal some fifty times quicker."""
+
 _STRING: Final = r'"([^"\\]|\\.)*"'
 _MAP: Final = rf"(?s)\{{({_STRING}:({_STRING}|null)(,{_STRING}:({_STRING}|null))*)?\}}"
 
@@ -62,7 +65,8 @@ def values_query(contract: Contract, *, guarded: bool) -> str:
     fields = list(enumerate(contract.fields))
     unfit = _any(f"(t{n} IS NOT NULL AND c{n} IS NULL)" for n, f in fields if f.kind != "string")
     finer = _any(
-        f"coalesce(regexp_matches(t{n}, {_literal(BELOW_MICROSECOND)}), false)"
+        f"CASE WHEN strlen(t{n}) >= {_SHORTEST_FINER} "
+        f"THEN regexp_matches(t{n}, {_literal(BELOW_MICROSECOND)}) ELSE false END"
         for n, f in fields
         if f.kind == "timestamp"
     )
@@ -138,12 +142,9 @@ def _cast(field: Field, text: str) -> str:
         case "decimal":
             return _decimal(field, text)
         case "timestamp":
-            moment = f"try_cast({text} AS TIMESTAMPTZ)"
-            in_range = f"{moment} BETWEEN {_FIRST_MOMENT} AND {_LAST_MOMENT}"
-            return _matching(text, _TIMESTAMP, f"CASE WHEN {in_range} THEN {moment} END")
+            return _matching(text, _TIMESTAMP, f"try_cast({text} AS TIMESTAMPTZ)")
         case "date":
-            day = f"try_cast({text} AS DATE)"
-            return _matching(text, _DATE, f"CASE WHEN {day} >= DATE '0001-01-01' THEN {day} END")
+            return _matching(text, _DATE, f"try_cast({text} AS DATE)")
         case "map":
             names = f"json_keys({text})"
             unique = f"len({names}) = len(list_distinct({names}))"
@@ -155,7 +156,11 @@ def _decimal(field: Field, text: str) -> str:
     whole = field.precision - field.scale
     before = "0" if whole == 0 else f"(0|[1-9][0-9]{{0,{whole - 1}}})"
     after = rf"(\.[0-9]{{1,{field.scale}}})?" if field.scale else ""
-    value = f"try_cast(trim({text}, '\"') AS DECIMAL({field.precision}, {field.scale}))"
+    bare, kind = f"trim({text}, '\"')", f"DECIMAL({field.precision}, {field.scale})"
+    value = f"try_cast({bare} AS {kind})"
+    if field.precision > _QUICK_PRECISION > field.scale:
+        quick = f"try_cast({bare} AS DECIMAL({_QUICK_PRECISION}, {field.scale}))"
+        value = f"coalesce({quick}::{kind}, {value})"
     return _matching(text, f'"?-?{before}{after}"?', value)
 
 

@@ -87,7 +87,7 @@ class ExactDecoder:
                 fitted = None
             elif fitted is None and field.required:
                 missing.append(_named(field))
-            elif loses_digits(field, member):
+            elif field.kind == "timestamp" and loses_digits(member):
                 rescue.add(field.payload_name)
             values.append(fitted)
         tenant = self._tenant_of(members)

@@ -43,14 +43,12 @@ def fit_of(field: Field) -> Fit:
     return _FITS[field.kind]
 
 
-def loses_digits(field: Field, value: Value) -> bool:
-    """True when ``value`` is a timestamp with digits below the microsecond that are not zero.
+def loses_digits(value: Value) -> bool:
+    """True when a timestamp's value has digits below the microsecond that are not zero.
 
     The column then has the microsecond, and ``_rescued`` the whole of it.
     """
-    if field.kind != "timestamp" or not isinstance(value, str):
-        return False
-    match = _TIMESTAMP.fullmatch(value)
+    match = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
     return match is not None and bool((match["fraction"] or "")[6:].strip("0"))
 
 
