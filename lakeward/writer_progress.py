@@ -90,6 +90,7 @@ def _fields(progress: Progress) -> dict[str, object]:
         "commits": progress.commits,
         "fenced": progress.fenced,
         "lag": progress.lag,
+        "buffered": progress.buffered,
         "seconds": round(progress.seconds, 3),
         "partitions": progress.partitions,
     }

@@ -24,6 +24,8 @@ class Cursor:
     last: int
     """The last offset passed: that of a message in the buffer, or one before the partition's end;
     ``first - 1`` when the next batch has nothing yet."""
+    settled: int
+    """The first offset that is not in the tables yet."""
     is_seeking: bool = False
     """True until the consumer was told to go on from ``first``; what it delivers is dropped."""
     has_reached_end: bool = False
@@ -32,7 +34,7 @@ class Cursor:
     @classmethod
     def at(cls, source: Source, held: int | None, first: int) -> Cursor:
         """Return a cursor that begins at ``first``."""
-        return cls(source, held, first, first - 1)
+        return cls(source, held, first, first - 1, first)
 
     def take_part(self) -> Part | None:
         """Hand over what was passed since the last time, if anything."""

@@ -57,6 +57,8 @@ class Progress:
     """How often another writer had moved a partition."""
     lag: int | None = None
     """Messages in Kafka that are not in the tables yet, as last heard; None: not heard."""
+    buffered: int = 0
+    """Messages polled and not yet handed to a commit."""
     seconds: float = 0.0
     partitions: int = 0
     """Partitions this process holds."""
@@ -363,6 +365,10 @@ class WriterLoop:
         return fenced
 
     def _count(self, flushed: Flushed) -> None:
+        for source, last in flushed.landed.items():
+            cursor = self._cursors.get((source.topic, source.partition))
+            if cursor is not None and cursor.source == source:
+                cursor.settled = last + 1
         done = self._progress
         self._progress = replace(
             done,
@@ -448,6 +454,7 @@ class WriterLoop:
         return replace(
             self._progress,
             lag=self._lag(),
+            buffered=sum(len(buffer.polled) for buffer in self._buffers.values()),
             seconds=self._clock() - self._began,
             partitions=len(self._cursors),
         )
@@ -458,7 +465,7 @@ class WriterLoop:
             _, high = self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
             if high < 0:
                 return None
-            lag += max(0, high - cursor.first)
+            lag += max(0, high - cursor.settled)
         return lag
 
     @property
