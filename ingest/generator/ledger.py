@@ -21,6 +21,7 @@ from ingest.generator.message import RESCUED, Message
 from ingest.generator.totals import Totals
 
 FORMAT: Final = 1
+_COUNT_EVERY: Final = 20_000
 
 EVENTS_SCHEMA: Final = pa.schema(
     [
@@ -164,7 +165,6 @@ class Recorder:
         *,
         keep_events: bool,
     ) -> None:
-        self._folder = folder
         self._totals = Totals.of(contracts)
         self.ledger = Ledger(
             run_id=run_id,
@@ -174,7 +174,7 @@ class Recorder:
             path=folder / f"ledger-{run_id}.json",
         )
         self._writer: pq.ParquetWriter | None = None
-        self._rows: list[tuple[Any, ...]] = []
+        self._noted: list[Message] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if keep_events:
@@ -188,53 +188,69 @@ class Recorder:
 
     def record(self, message: Message) -> None:
         """Note one message that was handed to Kafka."""
-        entry = self.ledger.contracts[message.contract]
-        entry.messages += 1
-        fault = message.fault
-        if message.reason is not None:
-            outcome = "dead_letter"
-            entry.dead_letters[message.reason] = entry.dead_letters.get(message.reason, 0) + 1
-        elif fault == "duplicate":
-            outcome = "duplicate"
-            entry.duplicates += 1
-        else:
-            outcome = "row"
-            entry.events += 1
-            if fault is not None:
-                entry.rescued += fault in RESCUED
-                entry.late += fault == "late"
-                entry.future += fault == "future"
-            self._totals.add(message)
-        if self._writer is not None:
-            self._rows.append(
-                (
-                    message.contract, entry.topic, message.event_id, fault, outcome,
-                    message.reason, message.timestamp_ms,
-                )
-            )  # fmt: skip
-            if len(self._rows) >= 50_000:
-                self._write_rows()
+        self._noted.append(message)
+        if len(self._noted) >= _COUNT_EVERY:
+            self._count()
+
+    def _count(self) -> None:
+        """Count what was noted, many messages at once: that is several times cheaper."""
+        by_contract: dict[str, list[Message]] = {name: [] for name in self.ledger.contracts}
+        for message in self._noted:
+            by_contract[message.contract].append(message)
+        for contract, messages in by_contract.items():
+            entry = self.ledger.contracts[contract]
+            entry.messages += len(messages)
+            good: list[dict[str, Any]] = []
+            ahead: list[dict[str, Any]] = []
+            for message in messages:
+                fault = message.fault
+                if fault is None:
+                    good.append(message.payload)
+                elif message.reason is not None:
+                    reason = message.reason
+                    entry.dead_letters[reason] = entry.dead_letters.get(reason, 0) + 1
+                elif fault == "duplicate":
+                    entry.duplicates += 1
+                else:
+                    entry.rescued += fault in RESCUED
+                    entry.late += fault == "late"
+                    entry.future += fault == "future"
+                    (ahead if fault == "future" else good).append(message.payload)
+            entry.events += len(good) + len(ahead)
+            self._totals.add(contract, good, is_future=False)
+            self._totals.add(contract, ahead, is_future=True)
+        self._write_rows()
+        self._noted.clear()
 
     def close(self, acknowledged: int, *, complete: bool) -> Ledger:
         """Write the ledger and return it."""
+        self._count()
         ledger = self.ledger
         ledger.acknowledged = acknowledged
         ledger.complete = complete
         ledger.totals = self._totals.document()
         if self._writer is not None:
-            self._write_rows()
             self._writer.close()
         assert ledger.path is not None
         ledger.path.write_bytes(orjson.dumps(ledger.document(), option=orjson.OPT_INDENT_2))
         return ledger
 
     def _write_rows(self) -> None:
-        if self._writer is not None and self._rows:
-            columns = [
-                pa.array(column, type=kind)
-                for column, kind in zip(
-                    zip(*self._rows, strict=True), EVENTS_SCHEMA.types, strict=True
-                )
-            ]
-            self._writer.write_table(pa.Table.from_arrays(columns, schema=EVENTS_SCHEMA))
-            self._rows.clear()
+        if self._writer is None or not self._noted:
+            return
+        columns: dict[str, list[Any]] = {
+            "contract": [m.contract for m in self._noted],
+            "topic": [self.ledger.contracts[m.contract].topic for m in self._noted],
+            "event_id": [m.event_id for m in self._noted],
+            "fault": [m.fault for m in self._noted],
+            "outcome": [_outcome(m) for m in self._noted],
+            "reason": [m.reason for m in self._noted],
+            "sent_at": [m.timestamp_ms for m in self._noted],
+        }
+        self._writer.write_table(pa.table(columns, schema=EVENTS_SCHEMA))
+
+
+def _outcome(message: Message) -> str:
+    if message.reason is not None:
+        return "dead_letter"
+    return "duplicate" if message.fault == "duplicate" else "row"

@@ -6,6 +6,7 @@ this from the same events before they were messages. Money is added as decimals.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,7 +14,6 @@ from operator import itemgetter
 from typing import Any, Final
 
 from ingest.contracts.model import Contract
-from ingest.generator.message import Message
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "clickstream": ("tenant_id", "site_id", "event_type"),
@@ -34,6 +34,7 @@ _STEP_OF_CONVERSION: Final = {
     "token_purchase": 3,
 }
 _BOTH: Final = len(_STEPS)
+_SESSION: Final = itemgetter("session_id")
 
 
 @dataclass(slots=True)
@@ -85,27 +86,31 @@ class Totals:
             totals.sums[contract.name] = {}
         return totals
 
-    def add(self, message: Message) -> None:
-        """Add one event; its first message only, and none that must become a dead letter."""
-        columns = self._columns[message.contract]
-        payload = message.payload
-        is_future = message.fault == "future"
-        group = columns.group(payload)
-        key = (payload[columns.occurred_at][:10], is_future, group)
-        sums = self.sums[message.contract]
-        total = sums.get(key)
-        if total is None:
-            total = sums[key] = Sum()
-        total.count += 1
+    def add(self, contract: str, payloads: Sequence[dict[str, Any]], *, is_future: bool) -> None:
+        """Add up events of one contract, all of them dated ahead or none.
+
+        Each event once, and none that must become a dead letter.
+        """
+        columns = self._columns[contract]
+        groups = [columns.group(payload) for payload in payloads]
+        dates = [payload[columns.occurred_at][:10] for payload in payloads]
+        sums = self.sums[contract]
+        for (date, group), count in Counter(zip(dates, groups, strict=True)).items():
+            sums.setdefault((date, is_future, group), Sum()).count += count
         if columns.money is not None:
-            amount = payload[columns.money]
-            if isinstance(amount, float | int):  # else null, or a value that will not fit
-                total.amount += Decimal(str(amount))
-        step = columns.step
-        if step is None and message.contract == "conversions":
-            step = _STEP_OF_CONVERSION.get(group[2])
-        if step is not None:
-            self._reach(payload["session_id"], group[0], group[1], step, is_future=is_future)
+            for payload, date, group in zip(payloads, dates, groups, strict=True):
+                amount = payload[columns.money]
+                if isinstance(amount, float | int) and amount:  # else a value that will not fit
+                    sums[(date, is_future, group)].amount += Decimal(str(amount))
+        if columns.step is not None:
+            visits = dict(zip(map(_SESSION, payloads), groups, strict=True))
+            for session_id, group in visits.items():
+                self._reach(session_id, group[0], group[1], columns.step, is_future=is_future)
+        elif contract == "conversions":
+            for payload, group in zip(payloads, groups, strict=True):
+                step = _STEP_OF_CONVERSION.get(group[2])
+                if step is not None:
+                    self._reach(_SESSION(payload), group[0], group[1], step, is_future=is_future)
 
     def _reach(
         self, session_id: str, tenant: str, site: str, step: int, *, is_future: bool

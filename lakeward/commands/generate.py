@@ -243,6 +243,8 @@ def _run(
 ) -> None:
     import time
 
+    import orjson
+
     from ingest.generator.run import run
     from ingest.publisher import Publisher
     from lakeward.console import console, errors
@@ -260,7 +262,8 @@ def _run(
         )
     seconds = time.monotonic() - began
     if as_json:
-        console.print_json(data=ledger.document() | {"seconds": round(seconds, 3)})
+        document = ledger.document() | {"seconds": round(seconds, 3)}
+        console.out(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode(), highlight=False)
     else:
         _print_ledger(ledger, seconds)
     if not ledger.complete:
