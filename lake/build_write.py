@@ -58,7 +58,7 @@ def write(
     if request.get("only_if_changed") and _is_same(cursor, plan, sql):
         return Written("left as it is:", 0)
     if plan.mode == "full" or strategy is None:
-        return Written("wrote", replace_all(plan, _stream(cursor, sql), partition_by))
+        return Written("rebuilt:", replace_all(plan, _stream(cursor, sql), partition_by))
     staged = f"{quote_name(SCRATCH)}.{quote_name(plan.own.name + '__rows')}"
     cursor.execute(f"create or replace table {staged} as {_in_table_order(cursor, plan, sql)}")
     try:
@@ -66,10 +66,10 @@ def write(
             return _write_range(cursor, plan, staged, partition_by)
         if strategy == "insert_new":
             fresh = _not_there_yet(plan, staged, request["unique_key"])
-            return Written("added", append(plan, _stream(cursor, fresh)))
+            return Written("added:", append(plan, _stream(cursor, fresh)))
         buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
         rows = _stream(cursor, f"from {staged}")
-        return Written("replaced", replace_buckets(plan, rows, buckets))
+        return Written("replaced:", replace_buckets(plan, rows, buckets))
     finally:
         cursor.execute(f"drop table if exists {staged}")
 
@@ -115,7 +115,7 @@ def _write_range(
     if not differing:
         return Written("left as they are:", 0)
     cursor.execute(f"delete from {staged} where ({tenant}, {day}) not in ({_values(differing)})")
-    return Written("replaced", replace_buckets(plan, _stream(cursor, f"from {staged}"), differing))
+    return Written("replaced:", replace_buckets(plan, _stream(cursor, f"from {staged}"), differing))
 
 
 def _not_there_yet(plan: Plan, staged: str, key: Sequence[str]) -> str:

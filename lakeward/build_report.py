@@ -83,7 +83,4 @@ def _report(result: DbtResult) -> None:
 def _what(node: NodeResult) -> str:
     if not node.is_good:
         return f"[red]{node.status}[/]"
-    words = node.message
-    if node.rows:
-        words = words.replace(f" {node.rows} rows", "")
-    return words.removesuffix(": 0 rows").removesuffix(" 0 rows")
+    return node.message.replace(f": {node.rows} rows", "")

@@ -93,100 +93,19 @@
     {%- endset %}
 {%- endif %}
 
-events as (
-        select tenant_id, session_id, occurred_at
-        from {{ new_rows(ref('stg_clickstream')) }}
-        where not is_date_clamped
-    ),
-
-    pieces as (
-        select
-            tenant_id,
-            session_id,
-            occurred_at as started_at,
-            occurred_at as ended_at,
-            true as is_new
-        from new_events
-        union all
-        select tenant_id, session_id, started_at, ended_at, false as is_new
-        from {{ this }}
-        where (tenant_id, session_id) in (select tenant_id, session_id from new_events)
-    ),
-
-    spaced as (
-        select
-            *,
-            max(ended_at) over (
-                partition by tenant_id, session_id
-                order by started_at, ended_at
-                rows between unbounded preceding and 1 preceding
-            ) as open_until
-        from pieces
-    ),
-
-    numbered as (
-        select
-            *,
-            count_if(open_until is null or started_at > open_until + {{ gap }}) over (
-                partition by tenant_id, session_id
-                order by started_at, ended_at
-                rows unbounded preceding
-            ) as session_number
-        from spaced
-    )
-
-    select
-        tenant_id,
-        session_id,
-        min(started_at) as started_at,
-        max(ended_at) as ended_at
-    from numbered
-    group by tenant_id, session_id, session_number
-    having bool_or(is_new)
-{%- endset %}
-
-{%- if is_incremental() %}
-    {%- set changed = stage_rows('changed', changed_sql) %}
-    {%- set replaced_sql %}
-        select old.*
-        from {{ this }} as old
-        inner join {{ changed }} as changed
-            on old.tenant_id = changed.tenant_id
-            and old.session_id = changed.session_id
-            and old.started_at between changed.started_at and changed.ended_at
-    {%- endset %}
-    {%- set replaced = stage_rows('replaced', replaced_sql) %}
-    {%- set touched_sql %}
-        select tenant_id, cast(started_at as date) as session_date from {{ changed }}
-        union
-        select tenant_id, session_date from {{ replaced }}
-    {%- endset %}
-    {%- do replaces_buckets(touched_sql) %}
-    {%- set spanned_sql %}
-        select distinct
-            tenant_id,
-            unnest(
-                generate_series(
-                    cast(started_at as date), cast(ended_at as date), interval 1 day
-                )
-            )::date as event_date
-        from {{ changed }}
-    {%- endset %}
-{%- endif %}
-
 with candidates as (
     select * from {{ ref('stg_clickstream') }}
     where
         not is_date_clamped
-        {% if is_incremental() %}
+    {% if is_incremental() %}
         and {{ in_buckets_of(spanned_sql, 'event_date') }}
-        {% elif is_backfill() %}
+    {% elif is_backfill() %}
         and (tenant_id, session_id) in (
             select tenant_id, session_id
             from {{ ref('stg_clickstream') }}
             where {{ in_scope('event_date') }}
         )
-        {% endif %}
+    {% endif %}
 ),
 
 events as (
