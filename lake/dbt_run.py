@@ -120,23 +120,9 @@ def run_dbt(
         BuildError: dbt could not start: a wrong option, or a project that does not parse. A model
             or test that fails is no exception but ``succeeded`` false.
     """
-    folder = home.resolve() / "dbt"
-    target_path = folder / "target"
     here = Path.cwd()
     words, own_vars = _take_vars(list(args))
-    options = [
-        *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
-        *("--target", target, "--target-path", str(target_path)),
-        *("--log-path", str(folder / "logs"), "--log-level", "none"),
-        "--vars",
-        json.dumps(
-            {
-                **own_vars,
-                "lakeward_lake_root": lake_root,
-                "lakeward_dev_root": str(home.resolve() / "dev" / "lake"),
-            }
-        ),
-    ]
+    options = _options(home, lake_root, target, own_vars)
     with _turn:
         try:
             manifest = _manifest(options, target, own_vars)
@@ -152,7 +138,42 @@ def run_dbt(
         raise BuildError(f"dbt {words[0]}: {answer.exception}") from answer.exception
     results = getattr(answer.result, "results", None) or ()
     nodes = tuple(_node(one) for one in results if hasattr(one, "node"))
-    return DbtResult(answer.success, nodes, target_path)
+    return DbtResult(answer.success, nodes, _folder(home) / "target")
+
+
+def parse_project(*, home: Path, lake_root: str, target: str = "prod") -> dict[str, Any]:
+    """Return the parsed project as ``manifest.json`` has it; no lake needs to be there.
+
+    Raises:
+        BuildError: the project does not parse.
+    """
+    here = Path.cwd()
+    with _turn:
+        try:
+            manifest = _manifest(_options(home, lake_root, target, {}), target, {})
+            document: dict[str, Any] = manifest.writable_manifest().to_dict(omit_none=False)
+        finally:
+            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+            os.chdir(here)
+    return document
+
+
+def _folder(home: Path) -> Path:
+    return home.resolve() / "dbt"
+
+
+def _options(home: Path, lake_root: str, target: str, own_vars: dict[str, Any]) -> list[str]:
+    variables = {
+        **own_vars,
+        "lakeward_lake_root": lake_root,
+        "lakeward_dev_root": str(home.resolve() / "dev" / "lake"),
+    }
+    return [
+        *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+        *("--target", target, "--target-path", str(_folder(home) / "target")),
+        *("--log-path", str(_folder(home) / "logs"), "--log-level", "none"),
+        *("--vars", json.dumps(variables)),
+    ]
 
 
 def backfill_args(first: date, last: date) -> list[str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lake.dbt_run import run_dbt
+from lake.dbt_run import parse_project
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ def fingerprint(project: Path) -> str:
 def _parse(folder: Path, lake_root: str, kept: Path) -> None:
     logger.info("dbt_project_parsed", extra={"manifest": str(kept)})
     folder.mkdir(parents=True, exist_ok=True)
-    parsed = run_dbt(["parse"], home=folder, lake_root=lake_root)
+    parsed = parse_project(home=folder, lake_root=lake_root)
     draft = kept.with_suffix(".json.new")
-    shutil.copyfile(parsed.target_path / "manifest.json", draft)
+    draft.write_text(json.dumps(parsed))
     draft.replace(kept)

@@ -75,13 +75,17 @@ class DagsterPage:
         data = self.ask(
             "{ workspaceOrError { __typename ... on PythonError { message } ... on Workspace {"
             " locationEntries { locationOrLoadError { __typename"
-            " ... on PythonError { message } } } } } }"
+            " ... on PythonError { message errorChain { error { message } } } } } } } }"
         )
         workspace = data["workspaceOrError"]
         if workspace["__typename"] == "PythonError":
             return [workspace["message"]]
         entries = [entry["locationOrLoadError"] for entry in workspace["locationEntries"]]
-        return [e["message"] for e in entries if e and e["__typename"] == "PythonError"]
+        return [
+            "\n".join([e["message"].strip(), *(c["error"]["message"] for c in e["errorChain"])])
+            for e in entries
+            if e and e["__typename"] == "PythonError"
+        ]
 
     def daemon_beats_since(self, moment: float) -> bool:
         """True when the daemon that runs sensors gave a sign of life after ``moment``.

@@ -118,7 +118,7 @@ def test_new_events_reach_gold_by_the_same_job(
 def test_one_table_can_be_materialized_alone(
     home: Home, everything: ExecuteInProcessResult, instance: DagsterInstance
 ) -> None:
-    chosen = AssetSelection.keys("gold/fct_funnel").without_checks()
+    chosen = AssetSelection.assets("gold/fct_funnel").without_checks()
     result = run_selection(home, instance, chosen)
     assert result.success
     assert set(materialized(result)) == {"gold/fct_funnel"}

@@ -1,0 +1,203 @@
+"""``lakeward up`` as a user runs it: a table of what runs, and nothing left after it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lake.audit import audit
+from lake.inventory import TableFacts, inventory
+from lake.tables import Lake
+from orchestration.stack.clean_stop import CleanStop
+from orchestration.stack.health import DagsterPage
+
+PATIENCE_S = 120.0
+ASSETS = "{ assetNodes { assetKey { path } groupName } }"
+PROCESSES = {"broker", "writer", "dagster-code", "dagster-page", "dagster-daemon"}
+
+
+class Up:
+    """A running ``lakeward up`` and what it has written so far."""
+
+    def __init__(self, home: Path, *options: str) -> None:
+        self.home = home
+        self.output = home.parent / f"{home.name}-{time.monotonic_ns()}.txt"
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("LAKEWARD_", "KAFKA_"))},
+            "LAKEWARD_HOME": str(home),
+            "COLUMNS": "200",
+        }
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "lakeward", "up", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=home.parent,
+            )
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def wait_for(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert self.process.poll() is None, f"it ended:\n{self.said()}"
+            assert time.monotonic() < deadline, f"it did not happen:\n{self.said()}"
+            time.sleep(0.2)
+
+    def wait_until_up(self) -> None:
+        self.wait_for(lambda: "Ctrl-C stops everything." in self.said())
+
+    def pids(self) -> dict[str, int]:
+        lines = [line.split() for line in self.said().splitlines()]
+        return {words[0]: int(words[1]) for words in lines if len(words) > 2 and words[1].isdigit()}
+
+    @property
+    def page(self) -> DagsterPage:
+        found = re.search(r"http://\S+", self.said())
+        assert found is not None
+        return DagsterPage(found[0])
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=PATIENCE_S)
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    started: list[Up] = []
+
+    def start(*options: str) -> Up:
+        started.append(Up(tmp_path / "home", *options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+def session_members(pid: int) -> set[int]:
+    """Return every living process whose session is that of ``pid``."""
+    members = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == pid and fields[0] != "Z":
+            members.add(int(entry.name))
+    return members
+
+
+def bronze_rows(home: Path) -> int:
+    found = inventory(Lake(str(home / "lake")), "bronze")
+    return sum(one.rows or 0 for one in found if isinstance(one, TableFacts))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc, so Linux only")
+def test_up_runs_everything_stops_everything_and_comes_up_again(up: Callable[..., Up]) -> None:
+    first = up("--generate", "--rate", "3000")
+    first.wait_until_up()
+    pids = first.pids()
+    assert set(pids) == PROCESSES | {"generator"}
+    assert first.page.load_errors() == []
+    nodes = first.page.ask(ASSETS)["assetNodes"]
+    assert {"kafka", "bronze", "silver", "gold"} <= {node["groupName"] for node in nodes}
+    first.wait_for(lambda: bronze_rows(first.home) > 100)
+    before = {pid for pid in pids.values() for pid in session_members(pid)}
+    assert len(before) > len(pids)
+
+    assert first.stop() == 0
+    assert {pid for pid in pids.values() for pid in session_members(pid)} == set()
+    assert "everything has stopped" in first.said()
+    for name in ("writer", "dagster-code", "dagster-page", "dagster-daemon", "generator"):
+        assert (first.home / "logs" / f"{name}.log").exists()
+
+    lake = Lake(str(first.home / "lake"))
+    report = audit(lake)
+    assert report.is_clean
+    kept = bronze_rows(first.home)
+    assert kept == report.rows
+
+    second = up("--generate", "--rate", "3000")
+    second.wait_until_up()
+    assert "gap_accepted" not in second.said()
+    second.wait_for(lambda: bronze_rows(second.home) > kept + 100)
+    assert second.stop(signal.SIGTERM) == 0
+    assert audit(lake).is_clean
+
+
+def test_after_a_kill_up_refuses_to_hide_what_the_broker_took_with_it(
+    up: Callable[..., Up],
+) -> None:
+    first = up("--generate", "--rate", "3000")
+    first.wait_until_up()
+    first.wait_for(lambda: bronze_rows(first.home) > 0)
+    first.process.kill()
+    first.process.wait()
+    assert not CleanStop.path(first.home).exists()
+
+    second = up()
+    assert second.process.wait(timeout=PATIENCE_S) == 2
+    assert "the topic was deleted and made again" in second.said()
+    assert "--accept-gap" in second.said()
+
+    third = up("--accept-gap")
+    third.wait_until_up()
+    assert third.stop() == 0
+
+
+def test_a_second_up_for_a_home_and_a_taken_port_are_refused_in_words(
+    up: Callable[..., Up],
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = up("--port", str(port))
+        assert refused.process.wait(timeout=PATIENCE_S) == 2
+        assert f"port {port} of 127.0.0.1 is in use" in refused.said()
+
+    running = up()
+    running.wait_for(lambda: (running.home / "up.lock").exists() and "starting" in running.said())
+    running.wait_for(lambda: (running.home / "logs" / "writer.log").exists())
+    other = up()
+    assert other.process.wait(timeout=PATIENCE_S) == 2
+    assert f"process {running.process.pid}" in other.said()
+    assert running.stop() == 0
+
+
+def test_a_broker_that_does_not_answer_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {
+        **os.environ,
+        "LAKEWARD_HOME": str(tmp_path / "home"),
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "lakeward", "up"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert ended.returncode == 2
+    assert "cannot reach Kafka at 127.0.0.1:1" in ended.stderr
+    assert not (tmp_path / "home" / "logs").exists()
