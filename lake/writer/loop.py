@@ -380,6 +380,18 @@ class WriterLoop:
             fenced=done.fenced + len(flushed.fenced),
         )
 
+        logger.info(
+            "flushed",
+            extra={
+                "topic": flushed.batch.topic,
+                "messages": flushed.messages,
+                "rows": flushed.rows,
+                "dead": sum(flushed.dead.values()),
+                "bytes": flushed.batch.size,
+                "fenced": len(flushed.fenced),
+            },
+        )
+
     def _publish(self, flushed: Flushed) -> None:
         """Tell Kafka the positions, so that its tools show a lag; nobody reads them back."""
         positions = [
