@@ -90,8 +90,8 @@ class TestLake:
         return run_dbt(args, home=self.home, lake_root=self.lake.root, target=target)
 
     def build(self, *args: str, target: str = "prod") -> DbtResult:
-        """Run the models, which must succeed."""
-        result = self.dbt("run", *args, target=target) if args else self.dbt("build", *NO_TESTS)
+        """Build seeds and models without their tests, which must succeed."""
+        result = self.dbt("build", *NO_TESTS, *args, target=target)
         assert result.succeeded, [(node.label, node.message) for node in result.failures()]
         return result
 
