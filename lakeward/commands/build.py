@@ -43,5 +43,25 @@ def build(
         args += ["--exclude", *exclude]
     if full_refresh:
         args.append("--full-refresh")
-    if not build_and_report(args, target=target):
+    succeeded = build_and_report(args, target=target)
+    if target == "prod":
+        _renew_catalog()
+    if not succeeded:
         raise typer.Exit(1)
+
+
+def _renew_catalog() -> None:
+    """Give a table that this build made its view in the BI catalog."""
+    from lake.settings import LakeSettings
+    from lake.tables import Lake
+    from lakeward.console import console
+    from serving.catalog import build_catalog, catalog_path
+
+    settings = LakeSettings()
+    result = build_catalog(Lake(settings.root), catalog_path(settings.home))
+    if result.is_changed:
+        console.print(
+            f"catalog: {result.path.resolve()}, {result.tables} views",
+            highlight=False,
+            soft_wrap=True,
+        )

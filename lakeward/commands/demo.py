@@ -170,13 +170,13 @@ def _say_what_next(home: Path, seconds: float) -> None:
     console.print(Rule(f"Done in {seconds:.0f} s. Where to look next", align="left", style="dim"))
     for line in (
         f"data-quality report   {page.as_uri()}",
+        f"views for BI tools    {home / 'serving' / 'catalog.duckdb'}",
         f"ledger of the events  {home / 'generator'}",
         "",
         f"export LAKEWARD_HOME={shlex.quote(str(data))}    # look at this demo's lake",
         f'{command} query "select * from gold.fct_revenue_daily limit 10"',
         f'{command} query "select reason, count(*) from bronze.dead_letters group by all"',
         f"{command} tables",
-        f"{command} catalog build       # a DuckDB file of views for BI tools",
         "",
         "unset LAKEWARD_HOME",
         f"{command} up --generate       # broker, writer, Dagster and live events",
