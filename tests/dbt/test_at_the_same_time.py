@@ -1,0 +1,111 @@
+"""Builds beside builds and readers beside builds: nothing doubles, nobody sees a half table."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lake import build_write
+from lake.duck import connect, delta_scan
+
+ROOT = Path(__file__).parents[2]
+BUILD = """
+import sys
+from pathlib import Path
+from lake.dbt_run import run_dbt
+result = run_dbt(["build", "--select", "sites", "stg_clickstream"],
+                 home=Path(sys.argv[1]), lake_root=sys.argv[2])
+sys.exit(0 if result.succeeded else 1)
+"""
+
+
+def build_elsewhere(lake: Any) -> None:
+    subprocess.run(
+        [sys.executable, "-c", BUILD, str(lake.folder / "elsewhere"), lake.lake.root],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        check=True,
+    )
+
+
+@pytest.mark.parametrize("built_before", [False, True])
+def test_of_two_builds_at_once_one_fails_and_nothing_is_doubled(
+    lake: Any,
+    page_view: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    built_before: bool,
+) -> None:
+    lake.add("clickstream", [page_view("e1", lake.now)])
+    if built_before:
+        lake.build("--select", "sites", "stg_clickstream")
+        lake.add("clickstream", [page_view("e2", lake.now)])
+    write = build_write.write
+
+    def write_late(cursor: Any, plan: Any, *rest: Any) -> Any:
+        if plan.own.name == "stg_clickstream":
+            build_elsewhere(lake)
+        return write(cursor, plan, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lake.dbt_plugin.write", write_late)
+        result = lake.dbt("build", "--select", "sites", "stg_clickstream")
+    assert not result.succeeded
+    message = result.node("stg_clickstream").message
+    assert "another build" in message or "already exists" in message
+    expected = 2 if built_before else 1
+    assert lake.select("select count(*) from {silver.stg_clickstream}") == [(expected,)]
+    assert lake.build("--select", "stg_clickstream").node("stg_clickstream").rows == 0
+    assert lake.select("select count(*) from {silver.stg_clickstream}") == [(expected,)]
+
+
+def test_a_reader_beside_a_build_sees_each_table_before_or_after_it(
+    lake: Any, chance: Any, feed: Callable[..., None]
+) -> None:
+    events = chance(23)
+    feed(lake, events, 60)
+    lake.build()
+    tables = {label: lake.lake.uri(*label.split(".")) for label in lake.tables()}
+    seen: dict[str, set[int]] = {label: set() for label in tables}
+    failures: list[Exception] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        with connect(lake.lake) as connection:
+            while not stop.is_set():
+                for label, uri in tables.items():
+                    try:
+                        sql = f"select bit_xor(hash(t)) from {delta_scan(uri)} as t"
+                        found = connection.execute(sql).fetchone()
+                    except Exception as error:  # noqa: BLE001 - any error fails the test below
+                        failures.append(error)
+                        return
+                    seen[label].add(found[0] if found else 0)
+
+    def states() -> dict[str, Any]:
+        return {
+            label: lake.select(f"select bit_xor(hash(t)) from {delta_scan(uri)} as t")[0][0]
+            for label, uri in tables.items()
+        }
+
+    whole = [states()]
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for _ in range(3):
+            feed(lake, events, 60)
+            lake.build()
+            whole.append(states())
+    finally:
+        stop.set()
+        reader.join()
+    assert failures == []
+    for label, hashes in seen.items():
+        assert hashes <= {state[label] for state in whole}, label
+    assert len(seen["gold.fct_metrics_hourly"]) > 1
