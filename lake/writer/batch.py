@@ -52,17 +52,17 @@ def columns(batch: Batch) -> Messages:
             return None
         return [(n, v.encode() if isinstance(v, str) else v) for n, v in found]
 
-    milliseconds = pa.array(
-        map(itemgetter(1), map(Message.timestamp, polled)), pa.int64(), size=len(polled)
-    )
+    count = len(polled)
+    milliseconds = np.fromiter(map(itemgetter(1), map(Message.timestamp, polled)), np.int64, count)
     return Messages(
         topic=batch.topic,
         topic_id=batch.topic_id,
-        partition=pa.array(map(Message.partition, polled), pa.int32(), size=len(polled)),
-        offset=pa.array(map(Message.offset, polled), pa.int64(), size=len(polled)),
-        appended_at=milliseconds.cast(pa.timestamp("ms", "UTC")).cast(pa.timestamp("us", "UTC")),
-        key=pa.array(map(Message.key, polled), pa.binary(), size=len(polled)),
-        value=pa.array(map(Message.value, polled), pa.large_binary(), size=len(polled)),
+        partition=pa.array(np.fromiter(map(Message.partition, polled), np.int32, count)),
+        offset=pa.array(np.fromiter(map(Message.offset, polled), np.int64, count)),
+        appended_at=pa.array(milliseconds * 1000).cast(pa.timestamp("us", "UTC")),
+        # a list is read twice as fast as an iterator
+        key=pa.array(list(map(Message.key, polled)), pa.binary()),
+        value=pa.array(list(map(Message.value, polled)), pa.large_binary()),
         headers_of=headers_of,
     )
 

@@ -90,9 +90,13 @@ def by_source(
     What a cursor has passed already, and what nobody is assigned to, is left out.
     """
     found: list[tuple[Cursor, list[Message]]] = []
-    for topic in dict.fromkeys(map(Message.topic, messages)):
+    topics = list(map(Message.topic, messages))
+    for topic in dict.fromkeys(topics):
         assert topic is not None  # messages without an error have one
-        theirs = [m for m in messages if m.topic() == topic] if _mixed(messages) else messages
+        is_all = topics.count(topic) == len(topics)
+        theirs = (
+            messages if is_all else [m for m, t in zip(messages, topics, strict=True) if t == topic]
+        )
         partitions = np.fromiter(map(Message.partition, theirs), np.int32, len(theirs))
         offsets = np.fromiter(map(Message.offset, theirs), np.int64, len(theirs))
         for number in np.unique(partitions):
@@ -103,11 +107,6 @@ def by_source(
             if not len(rows):
                 continue
             cursor.last = int(offsets[rows[-1]])
-            whole = len(rows) == len(theirs)
-            found.append((cursor, list(theirs) if whole else [theirs[i] for i in rows.tolist()]))
+            is_whole = len(rows) == len(theirs)
+            found.append((cursor, list(theirs) if is_whole else [theirs[i] for i in rows.tolist()]))
     return found
-
-
-def _mixed(messages: Sequence[Message]) -> bool:
-    topics = list(map(Message.topic, messages))
-    return topics.count(topics[0]) != len(topics)

@@ -76,6 +76,7 @@ class WriterLoop:
         points: StartingPoints,
         *,
         is_static: bool,
+        is_embedded: bool,
         until_current: bool,
         stop: threading.Event,
         on_progress: Callable[[Progress], None] = lambda _: None,
@@ -90,7 +91,7 @@ class WriterLoop:
         self._stop = stop
         self._on_progress = on_progress
         self._clock = clock
-        self._is_embedded = ingest.bootstrap_servers is None
+        self._is_embedded = is_embedded
         self._cursors: dict[TopicPartitionKey, Cursor] = {}
         self._buffers: dict[tuple[str, str], TopicBuffer] = {}
         self._targets: dict[TopicPartitionKey, int] = {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from ingest.contracts.model import Contract
-from ingest.kafka import check_reachable, ensure_topics
+from ingest.kafka import admin_client, check_reachable, ensure_topics, is_embedded
 from ingest.settings import IngestSettings
 from lake.journal import Journal
 from lake.settings import LakeSettings
@@ -57,8 +57,8 @@ def run(
     lake = Lake(settings.root)
     check_writable(lake)
     check_reachable(ingest)
-    is_embedded = ingest.bootstrap_servers is None
-    if create_topics or is_embedded:
+    on_embedded = is_embedded(admin_client(ingest))
+    if create_topics or on_embedded:
         made = ensure_topics(ingest, chosen)
         if made:
             logger.info("topics_made", extra={"topics": made})
@@ -67,14 +67,14 @@ def run(
     sinks = Sinks(lake, settings, chosen, force=force, now=now)
     journal = Journal(lake, settings.writer_name, now=now)
     ended = stop or threading.Event()
-    is_shared = until_current and settings.assignment == "auto" and not is_embedded
+    is_shared = until_current and settings.assignment == "auto" and not on_embedded
     if is_shared and left_to_others(settings.writer_name, view, sinks, journal, ended):
         return Progress(lag=0)
     points = StartingPoints(
         journal, sinks.take_over, sinks.look, view.true_ends, accept_gap=accept_gap
     )
     is_static = settings.assignment == "static" or (
-        settings.assignment == "auto" and (is_embedded or until_current)
+        settings.assignment == "auto" and (on_embedded or until_current)
     )
     loop = WriterLoop(
         ingest,
@@ -83,6 +83,7 @@ def run(
         view,
         points,
         is_static=is_static,
+        is_embedded=on_embedded,
         until_current=until_current,
         stop=ended,
         on_progress=on_progress,

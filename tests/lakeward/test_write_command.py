@@ -70,9 +70,9 @@ def test_an_unknown_contract_and_topic(tmp_path: Path) -> None:
     assert_refused(done, "nothing-like-it")
 
 
-def test_a_topic_that_the_cluster_does_not_have(embedded_kafka: KafkaForTest) -> None:
-    rig = Rig.make(embedded_kafka)
-    embedded_kafka.delete_topic(rig.topic)
+def test_a_topic_that_the_cluster_does_not_have(apache_kafka: KafkaForTest) -> None:
+    rig = Rig.make(apache_kafka)
+    apache_kafka.delete_topic(rig.topic)
     assert_refused(write(rig), rig.topic, "--create-topics")
     assert not Path(rig.settings.root, "bronze").exists()
 

@@ -8,7 +8,6 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 import lake.writer.loop
-from ingest.errors import TopicError
 from ingest.kafka import LIBRDKAFKA_LOGGER
 from lake.errors import DeadLetterLimitError, OffsetGapError
 from tests.kafka_servers.topics import KafkaForTest
@@ -192,16 +191,22 @@ def test_a_small_buffer_limit_loses_nothing(
     rig.assert_exactly_once()
 
 
-def test_a_missing_topic_is_named_with_what_to_do(kafka: KafkaForTest) -> None:
+def test_a_missing_topic_is_made_when_asked_for(kafka: KafkaForTest) -> None:
     rig = Rig.make(kafka)
     kafka.delete_topic(rig.topic)
-    with pytest.raises(TopicError, match=rig.topic) as caught:
-        rig.drain()
-    assert "--create-topics" in (caught.value.hint or "")
     assert rig.drain(create_topics=True).messages == 0
     rig.produce(3)
     rig.drain()
-    assert sum(rig.ids().values()) == 3
+    rig.assert_exactly_once()
+
+
+def test_the_embedded_broker_gets_its_topics_unasked(embedded_kafka: KafkaForTest) -> None:
+    rig = Rig.make(embedded_kafka)
+    embedded_kafka.delete_topic(rig.topic)
+    assert rig.drain().messages == 0
+    rig.produce(3)
+    rig.drain()
+    rig.assert_exactly_once()
 
 
 def test_a_writer_that_is_told_to_stop_before_it_began_ends(kafka: KafkaForTest) -> None:

@@ -43,6 +43,15 @@ def test_a_topic_recreated_while_it_is_read_stops_the_writer(kafka: KafkaForTest
     rig.assert_exactly_once()
 
 
+def test_a_missing_topic_is_named_and_not_made(kafka: KafkaForTest) -> None:
+    rig = Rig.make(kafka)
+    kafka.delete_topic(rig.topic)
+    with pytest.raises(TopicError, match=rig.topic) as caught:
+        rig.drain()
+    assert "--create-topics" in (caught.value.hint or "")
+    assert not kafka.admin.list_topics(timeout=10).topics.get(rig.topic)
+
+
 def test_members_of_a_group_share_the_partitions_and_hand_them_over(kafka: KafkaForTest) -> None:
     rig = Rig.make(kafka, partitions=4, assignment="group")
     with rig.writing() as one:
