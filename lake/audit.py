@@ -29,6 +29,7 @@ import numpy as np
 from deltalake import DeltaTable
 
 from lake.audit_tally import Offsets, Tally, coordinates, per_range
+from lake.delta_log import read_commit_infos
 from lake.errors import MissingTableError
 from lake.journal import Entry, Journal, accepted_gaps, incarnations
 from lake.tables import DEAD_LETTERS, Lake
@@ -170,7 +171,7 @@ def audit(lake: Lake, *, topic: str | None = None) -> AuditReport:
     dead = _Dead(dead_letters)
     found: list[PartitionAudit] = []
     for name, table in tables.items():
-        found += _TableAudit(name, table, writer, entries, dead, topic).run()
+        found += _TableAudit(name, table, writer, entries, dead, topic, lake.storage_options).run()
     if topic is not None and not found:
         raise MissingTableError(
             f"nothing to audit: nothing was written from the topic {topic}",
@@ -205,6 +206,7 @@ class _TableAudit:
         entries: Sequence[Entry],
         dead: _Dead,
         topic: str | None,
+        storage_options: dict[str, str] | None,
     ) -> None:
         self._name = name
         self._table = table
@@ -213,7 +215,7 @@ class _TableAudit:
         self._dead = dead
         self._topic = topic
         self._current = set(incarnations(entries).values())
-        self._ranges = _recorded(table)
+        self._ranges = _recorded(table, storage_options)
 
     def run(self) -> list[PartitionAudit]:
         tallies: dict[Source, Tally] = {}
@@ -392,10 +394,12 @@ class _TableAudit:
         return Finding(kind, self._name, source, int(count), what, named)
 
 
-def _recorded(table: DeltaTable) -> dict[Source, list[Range]]:
+def _recorded(
+    table: DeltaTable, storage_options: dict[str, str] | None
+) -> dict[Source, list[Range]]:
     """Return the ranges that the table's commits recorded, by source, ascending."""
     ranges: dict[Source, list[Range]] = defaultdict(list)
-    for info in table.history():
+    for version, info in read_commit_infos(table, -1, storage_options):
         if METADATA_KEY not in info:
             continue
         for part in json.loads(info[METADATA_KEY]).get("partitions", []):
@@ -407,7 +411,7 @@ def _recorded(table: DeltaTable) -> dict[Source, list[Range]]:
                     part["messages"],
                     part["rows"],
                     part["dead"],
-                    info["version"],
+                    version,
                 )
             )
     for theirs in ranges.values():

@@ -77,6 +77,26 @@ def read_changes(table: DeltaTable, after: int, storage_options: dict[str, str] 
     return Changes(tuple(added.values()), tuple(removed.values()))
 
 
+def read_commit_infos(
+    table: DeltaTable, after: int, storage_options: dict[str, str] | None
+) -> list[tuple[int, dict[str, Any]]]:
+    """Return what versions ``after + 1`` up to the one that ``table`` is at say of themselves.
+
+    Oldest first, each with its version; one that the log no longer has is left out. deltalake's
+    ``history`` is no substitute: it begins at the log's newest commit and gives that one the
+    number of the version that ``table`` is at, so all numbers are wrong when somebody commits
+    between opening the table and asking.
+    """
+    log = _Log(table.table_uri, storage_options)
+    infos: list[tuple[int, dict[str, Any]]] = []
+    for version, text in log.texts(after + 1, table.version()):
+        for line in (text or b"").splitlines():
+            action = json.loads(line) if b"commitInfo" in line[:32] else {}
+            if "commitInfo" in action:
+                infos.append((version, action["commitInfo"]))
+    return infos
+
+
 def locate_files(
     table: DeltaTable, files: tuple[DataFile, ...], storage_options: dict[str, str] | None
 ) -> list[str]:
@@ -113,35 +133,43 @@ class _Log:
         Raises:
             LogGoneError: one of the versions is not there.
         """
+        commits = []
+        for version, text in self.texts(first, last):
+            if text is None:
+                raise LogGoneError(f"the log no longer has version {version}")
+            commits.append([json.loads(line) for line in text.splitlines() if line])
+        return commits
+
+    def texts(self, first: int, last: int) -> list[tuple[int, bytes | None]]:
+        """Return the commit file of each version, in order; None for one that is not there."""
         versions = range(first, last + 1)
         if _is_local(self._root):
             folder = _local_path(self._root)
-            texts = [_read_local(folder, version) for version in versions]
-        else:
-            fs = pafs.PyFileSystem(DeltaStorageHandler(self._root, self._storage_options))
-            with ThreadPoolExecutor(READERS) as pool:
-                texts = list(pool.map(lambda version: _read_remote(fs, version), versions))
-        return [[json.loads(line) for line in text.splitlines() if line] for text in texts]
+            return [(version, _read_local(folder, version)) for version in versions]
+        fs = pafs.PyFileSystem(DeltaStorageHandler(self._root, self._storage_options))
+        with ThreadPoolExecutor(READERS) as pool:
+            read = pool.map(lambda version: _read_remote(fs, version), versions)
+            return list(zip(versions, read, strict=True))
 
 
 def _name(version: int) -> str:
     return f"_delta_log/{version:020d}.json"
 
 
-def _read_local(folder: str, version: int) -> bytes:
+def _read_local(folder: str, version: int) -> bytes | None:
     try:
         with open(os.path.join(folder, _name(version)), "rb") as file:
             return file.read()
-    except FileNotFoundError as error:
-        raise LogGoneError(f"the log no longer has version {version}") from error
+    except FileNotFoundError:
+        return None
 
 
-def _read_remote(fs: pafs.FileSystem, version: int) -> bytes:
+def _read_remote(fs: pafs.FileSystem, version: int) -> bytes | None:
     try:
         with fs.open_input_file(_name(version)) as file:
             return bytes(file.read())
-    except FileNotFoundError as error:
-        raise LogGoneError(f"the log no longer has version {version}") from error
+    except FileNotFoundError:
+        return None
 
 
 def _is_local(root: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from deltalake import DeltaTable
 
+from lake.delta_log import read_commit_infos
 from lake.tables import Lake
 
 COMMITS_READ = 2_000
@@ -52,18 +53,22 @@ def progress(lake: Lake, tables: Iterable[str], seen: Mapping[str, int]) -> list
             continue
         if last is None or version < last:
             last = -1
-        found.append(Progress(name, version, _rows_added(table, last), version - last))
+        found.append(
+            Progress(name, version, _rows_added(table, last, lake.storage_options), version - last)
+        )
     return found
 
 
-def _rows_added(table: DeltaTable, after: int) -> int | None:
+def _rows_added(
+    table: DeltaTable, after: int, storage_options: dict[str, str] | None
+) -> int | None:
     commits = table.version() - after
     if commits > COMMITS_READ:
         return None
-    history = [commit for commit in table.history(commits) if commit["version"] > after]
-    if len(history) < commits:
+    infos = read_commit_infos(table, after, storage_options)
+    if len(infos) < commits:
         return None  # the log was cleaned up in between
-    added = [_rows_of(commit) for commit in history]
+    added = [_rows_of(info) for _, info in infos]
     return None if None in added else sum(rows for rows in added if rows is not None)
 
 

@@ -77,21 +77,13 @@ class Child:
             return None
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
-    def stop(self, seconds: float, hurry: Callable[[], bool]) -> bool:
-        """End it and all it started; False when it had to be killed.
-
-        SIGTERM goes to the leader alone, which knows in which order its children end; what is
-        left of the group after ``seconds``, or after the leader ended, is killed. ``hurry`` turning
-        true ends the waiting.
-        """
+    def ask_to_end(self) -> None:
+        """Send SIGTERM to the process alone, which knows in which order its own children end."""
         if self._process.poll() is None:
             self._process.terminate()
-        by_itself = self.wait(seconds, hurry)
-        self.clear()
-        return by_itself
 
     def clear(self) -> None:
-        """Kill what is left of its group and read its output to the end."""
+        """Kill what is left of it and of all it started, and read its output to the end."""
         if self._cleared:
             return
         self._cleared = True  # once only: an empty group's number may come to belong to another

@@ -163,8 +163,7 @@ class Session:
             with suppress_and_tell(self._say):
                 if broker.owned is not None and came_up:
                     self._drain(environment)
-            for name in (services.DAEMON, services.PAGE, services.CODE):
-                self._stack.stop(name)
+            self._stack.stop(services.DAEMON, services.PAGE, services.CODE)
             self._stack.kill_all()
             broker.stop()
             self._end_cut_off_runs()

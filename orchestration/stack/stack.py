@@ -121,14 +121,19 @@ class Stack:
                 seat.child = Child(again, self._logs, self._show)
                 self._say(f"{service.name} runs again (process {seat.child.pid})")
 
-    def stop(self, name: str) -> None:
-        """Stop one service and all it started; one that is not there is no error."""
-        seat = self._seats.pop(name, None)
-        if seat is None:
-            return
-        service = seat.child.service
-        if not seat.child.stop(service.stop_seconds, self._is_hurried) and not self._hurried:
-            self._say(f"{name} did not stop within {service.stop_seconds:g} s and was killed")
+    def stop(self, *names: str) -> None:
+        """Stop services, all at the same time, with all they started; one not there is no error."""
+        seats = [self._seats.pop(name) for name in names if name in self._seats]
+        for seat in seats:
+            seat.child.ask_to_end()
+        for seat in seats:
+            service = seat.child.service
+            in_time = seat.child.wait(service.stop_seconds, self._is_hurried)
+            seat.child.clear()
+            if not in_time and not self._hurried:
+                self._say(
+                    f"{service.name} did not stop within {service.stop_seconds:g} s and was killed"
+                )
 
     def stop_all(self) -> None:
         """Stop what is left, the last started first."""

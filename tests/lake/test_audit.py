@@ -7,11 +7,11 @@ import json
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from deltalake import CommitProperties, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from lake.audit import AuditReport, FindingKind
+from lake.audit import AuditReport, FindingKind, audit
 from lake.errors import MissingTableError
-from lake.tables import DEAD_LETTERS
+from lake.tables import DEAD_LETTERS, Lake, Layer
 from tests.lake.writer.bench import P0, P1, Bench, batch, poison, visit
 
 
@@ -190,3 +190,19 @@ def test_only_the_topic_asked_for_is_shown(bench: Bench) -> None:
 def test_an_empty_lake_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(MissingTableError, match="no bronze table"):
         Bench.at(tmp_path_factory.mktemp("empty")).audit()
+
+
+def test_a_commit_that_comes_while_the_audit_looks_is_no_finding(bench: Bench) -> None:
+    class OpenedBeforeTheLastCommit(Lake):
+        def open(self, layer: Layer, name: str, version: int | None = None) -> DeltaTable:
+            table = Lake.open(self, layer, name, version)
+            if name == "visits":
+                table.load_as_version(table.version() - 1)
+            return table
+
+    report = audit(OpenedBeforeTheLastCommit(bench.lake.root))
+    assert report.findings == ()
+    assert [(p.source, p.stored, p.rows, p.ahead) for p in report.partitions] == [
+        (P0, 9, 8, 3),
+        (P1, 9, 8, 3),
+    ]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from lake.tables import Lake
+from lake.tables import Lake, Layer
 from orchestration.progress import Progress, progress
 
 SCHEMA = pa.schema([("event_id", pa.string())])
@@ -78,4 +78,19 @@ def test_a_table_made_anew_counts_from_its_beginning(lake: Lake) -> None:
     append(lake, "clickstream", 3)
     assert progress(lake, ["clickstream"], {"clickstream": 99}) == [
         Progress("clickstream", version=0, rows=3, commits=1)
+    ]
+
+
+def test_commits_that_come_while_one_looks_are_left_for_the_next_look(lake: Lake) -> None:
+    class OpenedBeforeTheLastCommit(Lake):
+        def open(self, layer: Layer, name: str, version: int | None = None) -> DeltaTable:
+            table = Lake.open(self, layer, name, version)
+            table.load_as_version(table.version() - 1)
+            return table
+
+    for rows in (3, 4, 5):
+        append(lake, "clickstream", rows)
+    behind = OpenedBeforeTheLastCommit(lake.root)
+    assert progress(behind, ["clickstream"], {"clickstream": 0}) == [
+        Progress("clickstream", version=1, rows=4, commits=1)
     ]
