@@ -110,10 +110,10 @@ def test_two_writers_that_read_the_same_partitions_write_each_message_once(
         for _ in range(20):
             rig.produce(100, poison=1)
         rig.wait_for_rows(2000)
-        done = [one.end(), other.end()]
+        one.end()
+        other.end()
     rig.drain()
     rig.assert_exactly_once()
-    assert sum(progress.fenced for progress in done) > 0
 
 
 def test_drains_beside_a_running_writer_end_when_the_tables_have_everything(
