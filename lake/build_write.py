@@ -3,8 +3,6 @@
 The SQL here is put together from the project's own models, names and dates.
 """
 
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -10,8 +10,11 @@ question, and the plugin puts the answer into ``config["answer"]``.
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 import threading
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -51,6 +54,9 @@ class Plugin(BasePlugin):
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Load the delta extension and set UTC, once a database."""
         self._connection = conn
+        # DuckDB's own default is the working directory, which is the dbt project.
+        spill = Path(tempfile.gettempdir()) / f"lakeward-duckdb-{os.getpid()}"
+        conn.execute(f"SET temp_directory = {quote_text(str(spill))}")
         prepare(conn, self._lakes.shared)
         if self._lakes.own.is_remote and not self._lakes.shared.is_remote:
             prepare(conn, self._lakes.own)
