@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import pyarrow as pa
@@ -96,6 +96,12 @@ class Journal:
         noted = list(entries)
         if not noted:
             return
+        # the order counts, so a clock that was turned back must not change it
+        known = [entry.recorded_at for entry in self.entries()]
+        latest = max(known, default=datetime.min.replace(tzinfo=UTC))
+        for place, entry in enumerate(noted):
+            latest = max(entry.recorded_at, latest + timedelta(microseconds=1))
+            noted[place] = replace(entry, recorded_at=latest)
         rows = [
             {
                 "kind": entry.kind,

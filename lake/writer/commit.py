@@ -40,8 +40,9 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError
 
-from lake.errors import CommitError, LakeError
+from lake.errors import CommitError, LakeError, LakePathError
 from lake.writer.source import Source
+from lake.writer.target import in_one_line
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ METADATA_KEY: Final = "lakeward"
 BACKOFF_SECONDS: Final = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Pauses before each try; their number bounds the tries."""
 
-FAILURES: Final = (DeltaError, OSError, ValueError, RuntimeError)
-"""What deltalake raises when a commit fails or its answer is lost."""
+FAILURES: Final = (DeltaError, OSError, ValueError, RuntimeError, LakePathError)
+"""What is raised when a commit fails, its answer is lost, or the table cannot be opened."""
 
 _ZSTD: Final = WriterProperties(compression="ZSTD", compression_level=1)
 
@@ -195,8 +196,9 @@ class TransactionalTable:
                 continue
             landed |= {span.source for span in left}
             return Outcome(frozenset(landed), frozenset(fenced), self._table.version())
+        assert failure is not None
         raise CommitError(
-            f"cannot commit to {self.uri} after {len(BACKOFF_SECONDS)} tries: {failure}",
+            f"cannot commit to {self.uri} after {len(BACKOFF_SECONDS)} tries: {in_one_line(failure)}",
             hint="Nothing is lost: the messages are still in Kafka, and the next run takes them up "
             "where the table ends. Is the lake reachable, and is there space left?",
         ) from failure

@@ -500,6 +500,8 @@ class WriterLoop:
             "queued.max.messages.kbytes": max(1024, self._lake.flush_bytes // 1024),
             **client_config(ingest),
             "group.id": self._lake.writer_name,
+            "group.protocol": "classic",
+            "partition.assignment.strategy": "range,roundrobin",  # all are given up, then assigned
             "auto.offset.reset": "error",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +54,21 @@ class Target:
         any row that needs it. Two writers may do so at once: the loser looks again.
 
         Raises:
+            LakePathError: the place of the table cannot be read or written.
             ForeignTableError: something is there that this writer did not make.
             SchemaConflictError: a column has another type than the contract says.
             CommitError: others kept changing the table at the same moment.
         """
+        try:
+            return self._open()
+        except (DeltaError, OSError) as error:
+            raise LakePathError(
+                f"cannot open or make the table at {self.uri}: {in_one_line(error)}",
+                hint="Is the lake reachable and writable? LAKEWARD_LAKE_ROOT says where it is, and "
+                "for an object store the AWS_* variables say how to get in.",
+            ) from error
+
+    def _open(self) -> DeltaTable:
         for _ in range(ATTEMPTS):
             if not DeltaTable.is_deltatable(self.uri, self.lake.storage_options):
                 self._refuse_strange_files()
@@ -144,6 +156,11 @@ class Target:
 
 def _named(field: DeltaField) -> str:
     return str(getattr(field.type, "type", field.type))
+
+
+def in_one_line(error: Exception) -> str:
+    """Return deltalake's words without their colours, arrows and line breaks."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m|\u21b3", " ", str(error)).split())
 
 
 def check_writable(lake: Lake) -> None:

@@ -204,3 +204,19 @@ def test_every_partition_with_a_gap_is_named_at_once(bench: Bench) -> None:
         points.find({KEY: Offered("id-1", 5, 9), (TOPIC, 1): Offered("id-1", 6, 9)})
     assert "visits[0]" in caught.value.message
     assert "visits[1]" in caught.value.message
+
+
+def test_a_clock_that_is_turned_back_does_not_reorder_the_journal(bench: Bench) -> None:
+    import datetime as dt
+
+    times = iter([dt.datetime(2026, 1, day, tzinfo=dt.UTC) for day in (3, 2, 1)])
+    kept = Journal(bench.lake, "lakeward", now=lambda: next(times))
+    renewed = Source(TOPIC, "id-2", 0)
+    kept.write([kept.entry("topic_first_seen", P0, 0, None)])
+    kept.write([kept.entry("topic_recreated", renewed, 0, None)])
+    kept.write([kept.entry("gap_accepted", renewed, 0, 4)])
+    assert [entry.kind for entry in kept.entries()] == [
+        "topic_first_seen",
+        "topic_recreated",
+        "gap_accepted",
+    ]

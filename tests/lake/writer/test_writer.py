@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+import lake.writer.committer
 import lake.writer.loop
+import lake.writer.sink
 from ingest.kafka import LIBRDKAFKA_LOGGER
 from lake.errors import DeadLetterLimitError, OffsetGapError
+from lake.writer.batch import Batch
+from lake.writer.sink import Flushed
 from tests.kafka_servers.topics import KafkaForTest
 from tests.lake.writer.rig import Rig, payload, wait
 
@@ -188,6 +193,35 @@ def test_a_small_buffer_limit_loses_nothing(
     rig = Rig.make(kafka, flush_bytes=2000)
     rig.produce(1500, poison=3)
     assert rig.drain().commits > 5
+    rig.assert_exactly_once()
+
+
+def test_a_slow_store_holds_the_polling_back_and_loses_nothing(
+    kafka: KafkaForTest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lake.writer.loop, "POLL_MESSAGES", 50)
+    write = lake.writer.sink.Sink.write
+
+    def slow(self: lake.writer.sink.Sink, batch: Batch) -> Flushed:
+        time.sleep(0.6)
+        return write(self, batch)
+
+    monkeypatch.setattr(lake.writer.sink.Sink, "write", slow)
+    rig = Rig.make(kafka, partitions=1, flush_bytes=3000, session_seconds=1.0)
+    rig.produce(500)
+    waiting: list[int] = []
+    submit = lake.writer.committer.Committer.submit
+
+    def counted(self: lake.writer.committer.Committer, batch: Batch) -> None:
+        submit(self, batch)
+        waiting.append(self.waiting_bytes)
+
+    monkeypatch.setattr(lake.writer.committer.Committer, "submit", counted)
+    with caplog.at_level("WARNING", "lake.writer.loop"):
+        rig.drain()
+    assert "paused" in caplog.text
+    one_poll = 50 * len(payload("e0000"))
+    assert max(waiting) <= 2 * 3000 + 2 * one_poll
     rig.assert_exactly_once()
 
 
