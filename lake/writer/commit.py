@@ -197,8 +197,9 @@ class TransactionalTable:
             landed |= {span.source for span in left}
             return Outcome(frozenset(landed), frozenset(fenced), self._table.version())
         assert failure is not None
+        why = in_one_line(failure)
         raise CommitError(
-            f"cannot commit to {self.uri} after {len(BACKOFF_SECONDS)} tries: {in_one_line(failure)}",
+            f"cannot commit to {self.uri} after {len(BACKOFF_SECONDS)} tries: {why}",
             hint="Nothing is lost: the messages are still in Kafka, and the next run takes them up "
             "where the table ends. Is the lake reachable, and is there space left?",
         ) from failure

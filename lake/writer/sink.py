@@ -182,9 +182,6 @@ class Sink:
             spans = [self._dead_span(part, record(part)) for part in dirty]
             outcome = self._dead_letters.commit(spans, decoded.dead)
             fenced = outcome.fenced
-            for part in dirty:
-                if part.source in outcome.landed:
-                    self._remember_dead(part.source, decoded.dead)
             for span in spans:
                 if span.source in outcome.landed:
                     self._dead_marks[span.source] = (span.marks[0].after, span.marks[1].after)
@@ -278,12 +275,6 @@ class Sink:
                 "dead_letters_ahead", extra={"source": str(source), "messages": len(offsets)}
             )
         return offsets
-
-    def _remember_dead(self, source: Source, dead: pa.Table) -> None:
-        """Keep what is in the dead-letter table until bronze's commit has passed it too."""
-        theirs = dead.filter(pc.equal(dead["_partition"], source.partition))
-        ahead = self._ahead.get(source, NO_OFFSETS)
-        self._ahead[source] = np.union1d(ahead, theirs["_offset"].to_numpy())
 
     def _known_dead(self, messages: Messages) -> np.ndarray[Any, np.dtype[np.bool_]]:
         known = np.zeros(len(messages.offset), dtype=bool)

@@ -159,6 +159,24 @@ def test_a_contract_that_grew_stricter_in_between_sends_each_message_to_one_plac
     assert bench.audit().is_clean
 
 
+def test_a_dead_letter_added_below_does_not_turn_the_dead_letter_position_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = [visit(P0, 0), poison(P0, 1), visit(P0, 2, channel="web"), poison(P0, 3)]
+    sink = bench.sink()
+    bench.take_over(sink, P0)
+    crash(bench, sink, (P0, None, messages), monkeypatch=monkeypatch)
+    stricter = bench.sink(STRICTER)
+    bench.take_over(stricter, P0)
+    stricter.write(batch((P0, None, messages[:1])))
+    later = bench.sink(STRICTER)
+    assert bench.take_over(later, P0) == {P0: 0}
+    later.write(batch((P0, 0, messages[1:])))
+    assert bench.offsets() == [(0, 2)]
+    assert bench.dead_offsets() == [(0, 0), (0, 1), (0, 3)]
+    assert bench.audit().is_clean
+
+
 def test_a_contract_that_grew_laxer_in_between_sends_each_message_to_one_place(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
