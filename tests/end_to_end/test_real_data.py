@@ -59,9 +59,7 @@ def test_each_line_of_the_real_files_is_an_event_in_gold_or_a_refused_line(
         "from gold.fct_metrics_hourly where tenant_id = 'blog' group by all",
     )
     assert {row["hour"]: row["views"] for row in by_hour} == Counter(hour(r[2]) for r in requests)
-    by_address = rows(
-        run, "select ip, count(*)::int as n from silver.stg_clickstream group by all"
-    )
+    by_address = rows(run, "select ip, count(*)::int as n from silver.stg_clickstream group by all")
     assert {row["ip"]: row["n"] for row in by_address} == Counter(r[1] for r in requests)
     by_page = rows(
         run, "select page_url, count(*)::int as n from silver.stg_clickstream group by all"
