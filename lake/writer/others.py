@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from lake.journal import Journal, incarnations
@@ -21,7 +21,8 @@ PATIENCE_SECONDS: Final = 10.0
 
 
 def left_to_others(
-    group: str,
+    others: Callable[[], bool],
+    ends_of: Callable[[Iterable[TopicPartitionKey]], Mapping[TopicPartitionKey, int]],
     view: BrokerView,
     sinks: Sinks,
     journal: Journal,
@@ -30,19 +31,20 @@ def left_to_others(
     patience: float = PATIENCE_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> bool:
-    """Wait while other members of the group bring the tables up to what Kafka has now.
+    """Wait while other writers bring the tables up to what Kafka has now.
 
-    Returns True once the tables hold it all. False when there is no other member, or none that
-    gets on with it for ``patience`` seconds: then the caller reads the topics itself, which is
-    safe beside a writer that wakes up late, only not quick.
+    ``others`` tells whether there is one, and ``ends_of`` where partitions end now. Returns True
+    once the tables hold it all. False when there is no other writer, or none that gets on with it
+    for ``patience`` seconds: then the caller reads the topics itself, which is safe beside a
+    writer that wakes up late, only not quick.
     """
-    if view.active_members(group) == 0:
+    if not others():
         return False
     keys = view.partitions(sinks.topics)
     offered = view.offered(keys)
-    ends = view.stable_ends(keys)
+    ends = ends_of(keys)
     wanted = {key: end for key, end in ends.items() if end > offered[key].low}
-    logger.info("waiting_for_other_writers", extra={"group": group, "partitions": len(wanted)})
+    logger.info("waiting_for_other_writers", extra={"partitions": len(wanted)})
     progressed = clock()
     behind: Mapping[TopicPartitionKey, int] = {}
     while not stop.is_set():
@@ -58,7 +60,7 @@ def left_to_others(
             return True
         if now_behind != behind:
             progressed, behind = clock(), now_behind
-        if clock() - progressed > patience or view.active_members(group) == 0:
+        if clock() - progressed > patience or not others():
             logger.info("others_do_not_get_on", extra={"partitions": len(now_behind)})
             return False
         stop.wait(LOOK_SECONDS)

@@ -16,6 +16,7 @@ from lake.tables import Lake
 from lake.writer.broker_view import BrokerView
 from lake.writer.loop import Progress, WriterLoop
 from lake.writer.others import left_to_others
+from lake.writer.presence import is_present, present
 from lake.writer.sinks import Sinks
 from lake.writer.start import StartingPoints
 from lake.writer.target import check_writable
@@ -67,8 +68,15 @@ def run(
     sinks = Sinks(lake, settings, chosen, force=force, now=now)
     journal = Journal(lake, settings.writer_name, now=now)
     ended = stop or threading.Event()
-    is_shared = until_current and settings.assignment == "auto" and not on_embedded
-    if is_shared and left_to_others(settings.writer_name, view, sinks, journal, ended):
+
+    def others() -> bool:
+        if on_embedded:
+            return is_present(settings.home)
+        return view.active_members(settings.writer_name) > 0
+
+    is_shared = until_current and settings.assignment == "auto"
+    ends_of = view.true_ends if on_embedded else view.stable_ends
+    if is_shared and left_to_others(others, ends_of, view, sinks, journal, ended):
         return Progress(lag=0)
     points = StartingPoints(
         journal, sinks.take_over, sinks.look, view.true_ends, accept_gap=accept_gap
@@ -88,4 +96,7 @@ def run(
         stop=ended,
         on_progress=on_progress,
     )
-    return loop.run()
+    if until_current or not on_embedded:
+        return loop.run()
+    with present(settings.home):
+        return loop.run()
