@@ -62,15 +62,23 @@ class BrokerView:
         return [(topic, number) for topic in wanted for number in sorted(known[topic].partitions)]
 
     def topic_id(self, topic: str) -> str | None:
-        """Return the present id of a topic; None when it is not there or nobody answers."""
+        """Return the present id of a topic; None when it is not there.
+
+        Raises:
+            BrokerError: nobody answers, so nothing is known.
+        """
         try:
             described = self._admin.describe_topics(
                 TopicCollection([topic]), request_timeout=ID_TIMEOUT_S
             )[topic].result()
         except KafkaException as failure:
-            if failure.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                logger.warning("topic_id_unknown", extra={"topic": topic, "why": str(failure)})
-            return None
+            if failure.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            raise BrokerError(
+                f"the broker does not tell the id of the topic {topic}: {failure.args[0].str()}",
+                hint="Is the broker up, and may this user describe the topic? What is not in the "
+                "tables yet is still in Kafka.",
+            ) from failure
         return _usable(str(described.topic_id))
 
     def offered(self, keys: Iterable[TopicPartitionKey]) -> dict[TopicPartitionKey, Offered]:

@@ -39,6 +39,7 @@ EMBEDDED_SESSION_SECONDS: Final = 6.0
 MAX_POLL_SECONDS: Final = 300.0
 RESETS_IN_A_ROW: Final = 3
 SILENT_BROKER_SECONDS: Final = 30.0
+ASK_AGAIN_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class WriterLoop:
         self._seeks: dict[TopicPartitionKey, int] = {}
         self._resets: Counter[TopicPartitionKey] = Counter()
         self._failure: Exception | None = None
+        self._is_ending = False
         self._progress = Progress()
         self._began = clock()
         self._ids_checked = clock()
@@ -126,6 +128,7 @@ class WriterLoop:
             raise BrokerError(f"Kafka refuses this writer: {failure.args[0].str()}") from failure
         finally:
             # after a failure the buffers are dropped: the tables say where to go on
+            self._is_ending = True
             self._cursors.clear()
             self._buffers.clear()
             self._committer.close()
@@ -348,8 +351,22 @@ class WriterLoop:
                 self._committer.submit(batch)
 
     def _write(self, batch: Batch) -> Flushed:
-        """Commit a batch, after Kafka said that the topic is still the one that was polled."""
-        present = self._view.topic_id(batch.topic)
+        """Commit a batch, after Kafka said that the topic is still the one that was polled.
+
+        As long as nobody says so the batch waits: a topic made again is read on under its name,
+        and its messages must not be written under the offsets of the old one.
+        """
+        began = self._clock()
+        while True:
+            try:
+                present = self._view.topic_id(batch.topic)
+                break
+            except BrokerError as failure:
+                is_late = self._clock() - began > SILENT_BROKER_SECONDS
+                is_over = self._is_ending or (self._until_current and is_late)
+                if is_over or self._stop.wait(ASK_AGAIN_SECONDS):
+                    raise
+                logger.warning("topic_not_confirmed", extra={"why": failure.message})
         if present is not None and present != batch.topic_id.partition("#")[0]:
             raise _made_again(batch.topic, batch.topic_id, present)
         return self._sinks[batch.topic].write(batch)
@@ -432,7 +449,10 @@ class WriterLoop:
         for topic, topic_id in {
             (c.source.topic, c.source.topic_id) for c in self._cursors.values()
         }:
-            present = self._view.topic_id(topic)
+            try:
+                present = self._view.topic_id(topic)
+            except BrokerError:
+                return  # asked again before each commit
             if present is not None and present != topic_id.partition("#")[0]:
                 self._flush(list(self._buffers.values()))
                 raise _made_again(topic, topic_id, present)
