@@ -7,6 +7,8 @@ import re
 
 WARNING = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b|^(error|warning|critical): |^Traceback ")
 """Levels as Python's logging, Dagster and lakeward's own plain lines write them."""
+COPY = re.compile(r"^[A-Z]+:[\w.]+:")
+"""Python's own default format: Dagster writes each line of a run in its format, too."""
 SERIOUS = frozenset({"warning", "error", "critical"})
 NOT_SHOWN = frozenset({"at", "level", "logger", "event", "exception"})
 
@@ -23,4 +25,4 @@ def worth_showing(line: str) -> str | None:
                 return None
             told = " ".join(f"{k}={v}" for k, v in document.items() if k not in NOT_SHOWN)
             return f"{document['level']}: {document['event']} {told}".rstrip()
-    return line if WARNING.search(line) else None
+    return line if WARNING.search(line) and not COPY.match(line) else None

@@ -28,13 +28,14 @@ PROCESSES = {"broker", "writer", "dagster-code", "dagster-page", "dagster-daemon
 class Up:
     """A running ``lakeward up`` and what it has written so far."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, **variables: str) -> None:
         self.home = home
         self.output = home.parent / f"{home.name}-{time.monotonic_ns()}.txt"
         environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("LAKEWARD_", "KAFKA_"))},
             "LAKEWARD_HOME": str(home),
             "COLUMNS": "200",
+            **variables,
         }
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
@@ -114,6 +115,7 @@ def bronze_rows(home: Path) -> int:
     return sum(one.rows or 0 for one in found if isinstance(one, TableFacts))
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc, so Linux only")
 def test_up_from_the_first_start_to_a_crash(up: Callable[..., Up]) -> None:
     """One long test, because each start of everything takes many seconds."""

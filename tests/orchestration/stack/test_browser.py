@@ -1,0 +1,115 @@
+"""Dagster's page in a real browser: the assets are materialized by a click.
+
+``LAKEWARD_SCREENSHOTS=<folder>`` keeps the pictures that docs/images holds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lake.tables import Lake
+from orchestration.stack.health import DagsterPage
+from tests.orchestration.stack.test_up import PATIENCE_S, Up, bronze_rows
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+GROUPS = ("kafka", "bronze", "silver", "gold")
+RUNS = (
+    '{ runsOrError(filter: {pipelineName: "everything"}) '
+    "{ ... on Runs { results { runId status } } } }"
+)
+LAYERS: dict[str, str] = {"bronze": "clickstream", "silver": "int_sessions", "gold": "fct_funnel"}
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    """A page of Debian's chromium."""
+    if not Path(CHROMIUM).exists():
+        reason = f"the browser test is left out: {CHROMIUM} is missing (apt-get install chromium)"
+        if os.environ.get("LAKEWARD_REQUIRE_BROWSER", "0") not in ("", "0"):
+            pytest.fail(f"LAKEWARD_REQUIRE_BROWSER is set, but {reason}", pytrace=False)
+        pytest.skip(reason)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser.new_page(viewport={"width": 1440, "height": 810})
+        browser.close()
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    # The sensor looks once an hour here, so that no build of its own gets in the way.
+    started = Up(tmp_path / "home", "--generate", "--rate", "3000", LAKEWARD_WATCH_SECONDS="3600")
+    started.wait_until_up()
+    started.wait_for(lambda: bronze_rows(started.home) > 200)
+    yield started
+    if started.process.poll() is None:
+        started.stop(signal.SIGTERM)
+
+
+@pytest.mark.timeout(600)
+def test_a_click_materializes_every_table(up: Up, page: Any) -> None:
+    address = up.page.url
+    page.goto(f"{address}/locations/lakeward/jobs/everything")
+    page.get_by_role("button", name="Materialize all").click(timeout=60_000)
+    page.get_by_text("Launched run").first.wait_for(timeout=60_000)
+    run = wait_for_run(up.page)
+    assert run["status"] == "SUCCESS", (up.home / "logs" / "dagster-code.log").read_text()[-5000:]
+
+    lake = Lake(str(up.home / "lake"))
+    for layer, table in LAYERS.items():
+        assert lake.exists(layer, table)  # type: ignore[arg-type]
+
+    page.goto(f"{address}/runs/{run['runId']}")
+    page.get_by_text("Success").first.wait_for(timeout=60_000)
+    keep(page, "dagster-run")
+
+    expanded = ",".join(f"global@global:{group}" for group in GROUPS)
+    page.goto(f"{address}/asset-groups?expanded={expanded}")
+    page.get_by_text("fct_funnel").first.wait_for(timeout=60_000)
+    page.get_by_text("Materialized").first.wait_for(timeout=60_000)
+    keep(page, "dagster-assets")
+
+    page.goto(f"{address}/assets/silver/stg_clickstream?view=checks")
+    page.get_by_text("This is a").first.wait_for(timeout=60_000)
+    page.get_by_text("rules hold").or_(page.get_by_text("do not hold")).first.wait_for()
+    keep(page, "dagster-check")
+
+
+def wait_for_run(page: DagsterPage) -> dict[str, str]:
+    """Return the run that the click started, once it has ended."""
+    deadline = time.monotonic() + 2 * PATIENCE_S
+    ended: Callable[[str], bool] = {"SUCCESS", "FAILURE", "CANCELED"}.__contains__
+    while True:
+        runs: list[dict[str, str]] = page.ask(RUNS)["runsOrError"]["results"]
+        if runs and ended(runs[-1]["status"]):
+            return runs[-1]
+        assert time.monotonic() < deadline, runs
+        time.sleep(1)
+
+
+def keep(page: Any, name: str) -> None:
+    """Take a picture, when somebody wants it."""
+    page.wait_for_timeout(1_500)  # what moves on the page comes to rest
+    folder = os.environ.get("LAKEWARD_SCREENSHOTS")
+    if folder is not None:
+        page.screenshot(path=str(Path(folder) / f"{name}.png"))
