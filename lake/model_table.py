@@ -52,7 +52,9 @@ def replace_all(plan: Plan, rows: pa.RecordBatchReader, partition_by: Sequence[s
             f"the model asks for {list(partition_by)}",
             hint=f"remove {plan.own.uri} and build again",
         )
-    return _write(plan, table, rows, schema_mode="overwrite", mode="overwrite")
+    # With a predicate delta-rs checks for files that came meanwhile. Without one a compaction that
+    # this build did not see keeps its files, and the old rows are back.
+    return _write(plan, table, rows, schema_mode="overwrite", mode="overwrite", predicate="true")
 
 
 def append(plan: Plan, rows: pa.RecordBatchReader) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lake import build_write
+from lake import build_write, model_table
 from lake.duck import connect, delta_scan
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +65,37 @@ def test_of_two_builds_at_once_one_fails_and_nothing_is_doubled(
     assert lake.select("select count(*) from {silver.stg_clickstream}") == [(expected,)]
 
 
+@pytest.mark.parametrize("refresh", [False, True])
+def test_compaction_beside_a_build_brings_no_row_back(
+    lake: Any,
+    page_view: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    refresh: bool,
+) -> None:
+    for number in range(3):
+        lake.add("clickstream", [page_view(f"e{number}", lake.now)])
+        lake.build("--select", "sites", "stg_clickstream")
+    lake.add("clickstream", [page_view("e3", lake.now)])
+    write_deltalake = model_table.write_deltalake
+
+    def write_after_compaction(table: Any, *args: Any, **options: Any) -> None:
+        if table.metadata().name == "silver.stg_clickstream":
+            lake.open("silver.stg_clickstream").optimize.compact()
+        write_deltalake(table, *args, **options)
+
+    words = ("--full-refresh",) if refresh else ()
+    with monkeypatch.context() as patch:
+        patch.setattr(model_table, "write_deltalake", write_after_compaction)
+        lake.dbt("run", "--select", "stg_clickstream", *words)
+    lake.build("--select", "stg_clickstream")
+    assert lake.select("select event_id from {silver.stg_clickstream} order by 1") == [
+        ("e0",),
+        ("e1",),
+        ("e2",),
+        ("e3",),
+    ]
+
+
 def test_a_reader_beside_a_build_sees_each_table_before_or_after_it(
     lake: Any, chance: Any, feed: Callable[..., None]
 ) -> None:
@@ -98,7 +129,7 @@ def test_a_reader_beside_a_build_sees_each_table_before_or_after_it(
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        for _ in range(3):
+        for _ in range(2):
             feed(lake, events, 60)
             lake.build()
             whole.append(states())
