@@ -13,12 +13,12 @@ asks that
 - no offset is there twice, in bronze, in the dead letters, or in both;
 - no row lies outside what was recorded.
 
-Compaction moves rows to other files and changes none of this.
+Compaction moves rows to other files and changes none of this. What commits recorded is read from
+the log, and from ``ops/commit_ranges`` where maintenance has folded it (``lake.commit_ranges``).
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,11 +29,10 @@ import numpy as np
 from deltalake import DeltaTable
 
 from lake.audit_tally import Offsets, Tally, coordinates, per_range
-from lake.delta_log import read_commit_infos
+from lake.commit_ranges import Range, recorded
 from lake.errors import MissingTableError
 from lake.journal import Entry, Journal, accepted_gaps, incarnations
 from lake.tables import DEAD_LETTERS, Lake
-from lake.writer.commit import METADATA_KEY
 from lake.writer.source import Source
 from lake.writer.target import ROLE, WRITER
 
@@ -43,19 +42,6 @@ EXAMPLES: Final = 10
 """Offsets named in a finding; its count is exact."""
 
 FindingKind = Literal["lost", "doubled", "unexpected", "gap", "overlap", "position"]
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """What one commit recorded for one source; offsets inclusive."""
-
-    first: int
-    last: int
-    messages: int
-    rows: int
-    dead: int
-    version: int
-    """The table version of the commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +151,16 @@ def audit(lake: Lake, *, topic: str | None = None) -> AuditReport:
             f"nothing to audit: there is no bronze table below {lake.root}",
             hint="`lakeward write` makes them.",
         )
+    ranges = {}
+    for name in tables:
+        tables[name], ranges[name] = recorded(lake, name, tables[name])
     dead_letters = lake.open("bronze", DEAD_LETTERS)
     writer = dead_letters.metadata().configuration.get(WRITER, "")
     entries = Journal(lake, writer).entries()
     dead = _Dead(dead_letters)
     found: list[PartitionAudit] = []
     for name, table in tables.items():
-        found += _TableAudit(name, table, writer, entries, dead, topic, lake.storage_options).run()
+        found += _TableAudit(name, table, ranges[name], writer, entries, dead, topic).run()
     if topic is not None and not found:
         raise MissingTableError(
             f"nothing to audit: nothing was written from the topic {topic}",
@@ -202,11 +191,11 @@ class _TableAudit:
         self,
         name: str,
         table: DeltaTable,
+        ranges: Mapping[Source, Sequence[Range]],
         writer: str,
         entries: Sequence[Entry],
         dead: _Dead,
         topic: str | None,
-        storage_options: dict[str, str] | None,
     ) -> None:
         self._name = name
         self._table = table
@@ -215,7 +204,7 @@ class _TableAudit:
         self._dead = dead
         self._topic = topic
         self._current = set(incarnations(entries).values())
-        self._ranges = _recorded(table, storage_options)
+        self._ranges = ranges
 
     def run(self) -> list[PartitionAudit]:
         tallies: dict[Source, Tally] = {}
@@ -256,7 +245,7 @@ class _TableAudit:
             not_carried=sum(r.last - r.first + 1 - r.messages for r in ranges),
             accepted_gap=sum(b - a + 1 for a, b in gaps),
             ahead=int(np.count_nonzero(dead.strays() > bronze.last)),
-            commits=len(ranges),
+            commits=sum(r.commits for r in ranges),
             findings=tuple(findings),
         )
 
@@ -292,7 +281,7 @@ class _TableAudit:
                     "overlap",
                     source,
                     min(expected - 1, this.last) - this.first + 1,
-                    f"version {this.version} recorded offsets from {this.first:,} again",
+                    f"{this.label} recorded offsets from {this.first:,} again",
                     [this.first],
                 )
             expected = max(this.last + 1, expected or 0)
@@ -357,7 +346,7 @@ class _TableAudit:
                     "lost",
                     source,
                     missing,
-                    f"messages of version {this.version} (offsets {this.first:,} to "
+                    f"messages of {this.label} (offsets {this.first:,} to "
                     f"{this.last:,}) are nowhere{among}",
                     absent,
                 )
@@ -366,7 +355,7 @@ class _TableAudit:
                     "unexpected",
                     source,
                     -missing,
-                    f"version {this.version} recorded {this.messages:,} messages (offsets "
+                    f"{this.label} recorded {this.messages:,} messages (offsets "
                     f"{this.first:,} to {this.last:,}), and there are more",
                     [this.first],
                 )
@@ -377,7 +366,7 @@ class _TableAudit:
                     "unexpected",
                     source,
                     abs(int(row_count) - this.rows),
-                    f"version {this.version} recorded {this.rows:,} rows and {this.dead:,} dead "
+                    f"{this.label} recorded {this.rows:,} rows and {this.dead:,} dead "
                     f"letters, and there are {int(row_count):,} and {int(dead_count):,}",
                     [this.first],
                 )
@@ -392,31 +381,6 @@ class _TableAudit:
     ) -> Finding:
         named = tuple(int(offset) for offset in offsets[:EXAMPLES])
         return Finding(kind, self._name, source, int(count), what, named)
-
-
-def _recorded(
-    table: DeltaTable, storage_options: dict[str, str] | None
-) -> dict[Source, list[Range]]:
-    """Return the ranges that the table's commits recorded, by source, ascending."""
-    ranges: dict[Source, list[Range]] = defaultdict(list)
-    for version, info in read_commit_infos(table, -1, storage_options):
-        if METADATA_KEY not in info:
-            continue
-        for part in json.loads(info[METADATA_KEY]).get("partitions", []):
-            source = Source(part["topic"], part["topic_id"], part["partition"])
-            ranges[source].append(
-                Range(
-                    part["first"],
-                    part["last"],
-                    part["messages"],
-                    part["rows"],
-                    part["dead"],
-                    version,
-                )
-            )
-    for theirs in ranges.values():
-        theirs.sort(key=lambda r: (r.first, r.version))
-    return ranges
 
 
 def _unclaimed(dead: _Dead, known: set[Source], topic: str | None) -> list[PartitionAudit]:

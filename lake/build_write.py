@@ -15,12 +15,15 @@ import pyarrow as pa
 
 from lake.build_run import SCRATCH
 from lake.duck import delta_scan, quote_name, quote_text
-from lake.errors import BuildError
+from lake.errors import BuildError, ConcurrentBuildError
 from lake.increments import Plan
+from lake.maintenance.fence import step_over_maintenance
 from lake.model_table import Buckets, append, replace_all, replace_buckets
 
 Strategy = Literal["insert_new", "replace_buckets"]
 BATCH_ROWS = 100_000
+MAINTAINED_MEANWHILE = 5
+"""How often a write is begun anew because maintenance moved the table's rows while it ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,23 @@ def write(
         BuildError: the rows do not fit the table.
         ConcurrentBuildError: another build wrote the table in the meantime.
     """
+    for _ in range(MAINTAINED_MEANWHILE):
+        try:
+            return _write(cursor, plan, request, bucket_sql)
+        except ConcurrentBuildError:
+            if plan.own.table is None or not step_over_maintenance(
+                plan.own.table, plan.own.lake.storage_options
+            ):
+                raise
+    return _write(cursor, plan, request, bucket_sql)
+
+
+def _write(
+    cursor: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    request: dict[str, Any],
+    bucket_sql: str | None,
+) -> Written:
     sql: str = request["sql"]
     partition_by: Sequence[str] = request["partition_by"]
     strategy: Strategy | None = request["strategy"]

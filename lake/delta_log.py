@@ -78,9 +78,14 @@ def read_changes(table: DeltaTable, after: int, storage_options: dict[str, str] 
 
 
 def read_commit_infos(
-    table: DeltaTable, after: int, storage_options: dict[str, str] | None
+    table: DeltaTable,
+    after: int,
+    storage_options: dict[str, str] | None,
+    until: int | None = None,
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Return what versions ``after + 1`` up to the one that ``table`` is at say of themselves.
+    """Return what versions ``after + 1`` up to ``until`` say of themselves.
+
+    ``until`` is by default the version that ``table`` is at, and never later than that.
 
     Oldest first, each with its version; one that the log no longer has is left out. deltalake's
     ``history`` is no substitute: it begins at the log's newest commit and gives that one the
@@ -89,7 +94,8 @@ def read_commit_infos(
     """
     log = _Log(table.table_uri, storage_options)
     infos: list[tuple[int, dict[str, Any]]] = []
-    for version, text in log.texts(after + 1, table.version()):
+    last = table.version() if until is None else min(until, table.version())
+    for version, text in log.texts(after + 1, last):
         for line in (text or b"").splitlines():
             action = json.loads(line) if b"commitInfo" in line[:32] else {}
             if "commitInfo" in action:

@@ -20,6 +20,7 @@ from deltalake import DeltaTable, Transaction
 
 from lake.delta_log import Changes, LogGoneError, locate_files, read_changes
 from lake.errors import BuildError, ForeignTableError
+from lake.maintenance.fence import is_maintenance
 from lake.tables import Lake, Layer
 
 logger = logging.getLogger(__name__)
@@ -235,8 +236,10 @@ def _was_restored(table: DeltaTable) -> bool:
     RESTORE brings rows back to an earlier version but leaves the transactions as they are, so
     they claim more than the table holds. Compaction may have come after it.
     """
-    for limit in (1, 100):
+    for limit in (1, 100, None):
         for commit in table.history(limit):
+            if is_maintenance(commit):
+                continue
             operation = str(commit.get("operation", ""))
             if operation in ("RESTORE", "WRITE"):
                 return operation == "RESTORE"

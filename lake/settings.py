@@ -62,6 +62,21 @@ class LakeSettings(BaseSettings):
         default=10_000, gt=0, validation_alias="LAKEWARD_DEAD_LETTER_WINDOW"
     )
 
+    compact_target_bytes: int = Field(
+        default=128 * 2**20, ge=2**20, validation_alias="LAKEWARD_COMPACT_TARGET_BYTES"
+    )
+    """Small files are merged into files of about this size."""
+
+    vacuum_retention_days: int = Field(
+        default=7, ge=1, validation_alias="LAKEWARD_VACUUM_RETENTION_DAYS"
+    )
+    """Files that were replaced stay for so many days, for readers of older versions."""
+
+    log_retention_days: int = Field(
+        default=30, ge=1, validation_alias="LAKEWARD_LOG_RETENTION_DAYS"
+    )
+    """A table's versions can be opened for so many days."""
+
     @property
     def root(self) -> str:
         """The lake root as an absolute path or a URI."""
