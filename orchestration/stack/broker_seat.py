@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ingest.announcement import Announcement
 from ingest.broker import EmbeddedBroker
-from ingest.kafka import check_reachable
+from ingest.kafka import admin_client, check_reachable, topic_ids
 from ingest.settings import IngestSettings
+from lake.writer.broker_view import BrokerView
 
 
 @dataclass(slots=True)
@@ -48,3 +50,15 @@ class BrokerSeat:
         if self.owned is not None:
             self.owned.stop()
             self.owned = None
+
+
+def holds_messages(settings: IngestSettings, topics: Iterable[str]) -> bool:
+    """True when a message was ever written to one of ``topics``; a missing topic holds none.
+
+    Raises:
+        BrokerError: the broker does not answer.
+    """
+    there = topic_ids(admin_client(settings), topics)
+    view = BrokerView(settings)
+    # The embedded broker tells an end that is too low, but never 0 once there is a message.
+    return any(end > 0 for end in view.stable_ends(view.partitions(there)).values())

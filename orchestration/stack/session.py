@@ -18,7 +18,7 @@ from lake.settings import LakeSettings
 from orchestration.instance import end_cut_off_runs, prepare, write_workspace
 from orchestration.settings import OrchestrationSettings
 from orchestration.stack import ports, services
-from orchestration.stack.broker_seat import BrokerSeat
+from orchestration.stack.broker_seat import BrokerSeat, holds_messages
 from orchestration.stack.clean_stop import CleanStop
 from orchestration.stack.home_lock import home_lock
 from orchestration.stack.service import Service
@@ -76,6 +76,7 @@ class Session:
         self._say = say
         self._show = show
         self._was_drained = False
+        self._last_stop: CleanStop | None = None
         self._stack = Stack(settings.logs, say=say, show=self._show_warning)
         self.stop_asked = threading.Event()
         """Set it to stop; ``run`` then returns after everything has ended."""
@@ -146,33 +147,38 @@ class Session:
     def _topics_were_drained(self, broker: BrokerSeat) -> bool:
         if broker.owned is None:
             return False
-        record = CleanStop.take(self._settings.home)
-        return record is not None and record.covers(self._lake)
+        self._last_stop = CleanStop.take(self._settings.home)
+        return self._last_stop is not None and self._last_stop.covers(self._lake)
 
     @contextmanager
     def _everything_stopped_at_the_end(
         self, broker: BrokerSeat, environment: Mapping[str, str]
     ) -> Iterator[None]:
-        came_up = False
         try:
             yield
-            came_up = services.WRITER in self._stack.names
         finally:
             self._stack.stop(services.GENERATOR)
             self._stack.stop(services.WRITER)
-            with suppress_and_tell(self._say):
-                if broker.owned is not None and came_up:
-                    self._drain(environment)
+            if broker.owned is not None:
+                with told_but_not_raised(self._say):
+                    self._empty_the_broker(environment)
             self._stack.stop(services.DAEMON, services.PAGE, services.CODE)
             self._stack.kill_all()
             broker.stop()
             self._end_cut_off_runs()
 
-    def _drain(self, environment: Mapping[str, str]) -> None:
-        """Bring what is still in the embedded broker into bronze, and write down that it is so."""
-        ids = topic_ids(
-            admin_client(self._ingest), load_contracts(self._ingest.contracts_dir).topics()
-        )
+    def _empty_the_broker(self, environment: Mapping[str, str]) -> None:
+        """Bring what is still in the embedded broker into bronze, and write down that it is so.
+
+        A broker that never got a message is left alone, and the last record stays valid: so a
+        start that failed for another reason costs nothing.
+        """
+        topics = load_contracts(self._ingest.contracts_dir).topics()
+        if not holds_messages(self._ingest, topics):
+            if self._last_stop is not None:
+                self._last_stop.write(self._settings.home)
+            return
+        ids = topic_ids(admin_client(self._ingest), topics)
         self._stack.run_to_end(services.drain(environment))
         CleanStop(frozenset(ids.values())).write(self._settings.home)
 
@@ -193,17 +199,13 @@ class Session:
 
 
 @contextmanager
-def suppress_and_tell(say: Callable[[str], None]) -> Iterator[None]:
-    """Let stopping go on when one step of it fails, and tell the user of the failure."""
+def told_but_not_raised(say: Callable[[str], None]) -> Iterator[None]:
+    """Let stopping go on when the broker cannot be emptied, and tell the user what that means."""
     try:
         yield
     except Exception as error:  # whatever it is, the rest must still be stopped
-        logger.debug("stopping_failed", exc_info=True)
-        say(_not_drained(str(error)))
-
-
-def _not_drained(why: str) -> str:
-    return (
-        f"the topics could not be drained ({why}); what was still in the embedded broker is lost, "
-        "and the next `lakeward up` will ask for --accept-gap"
-    )
+        logger.debug("broker_not_emptied", exc_info=True)
+        say(
+            f"the topics could not be drained ({error}); what was still in the embedded broker "
+            "is lost, and the next `lakeward up` will ask for --accept-gap"
+        )
