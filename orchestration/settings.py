@@ -44,6 +44,12 @@ class OrchestrationSettings(BaseSettings):
     audit_cron: str = Field(default="35 3 * * *", validation_alias="LAKEWARD_AUDIT_CRON")
     """When the audit runs (UTC)."""
 
+    compact_cron: str = Field(default="*/10 * * * *", validation_alias="LAKEWARD_COMPACT_CRON")
+    """When the small files of frequent commits are merged (UTC)."""
+
+    maintain_cron: str = Field(default="15 2 * * *", validation_alias="LAKEWARD_MAINTAIN_CRON")
+    """When the tables are vacuumed and their logs shortened as well (UTC)."""
+
     history_start: date = Field(default=date(2015, 1, 1), validation_alias="LAKEWARD_HISTORY_START")
     """The first event date that a backfill may name."""
 

@@ -26,8 +26,9 @@ from orchestration.bronze import bronze_assets
 from orchestration.checks import expectation_checks
 from orchestration.dbt_manifest import load_manifest
 from orchestration.freshness import event_date_columns, freshness_checks, written_within
-from orchestration.jobs import BUILD_JOB, EVERYTHING_JOB
+from orchestration.jobs import BUILD_JOB, COMPACT_JOB, EVERYTHING_JOB, MAINTAIN_JOB
 from orchestration.keys import table_key
+from orchestration.maintenance import compact_job, maintain_job
 from orchestration.models import MODEL_LAYERS, DbtCommand, model_assets
 from orchestration.settings import OrchestrationSettings
 from orchestration.topics import topic_specs
@@ -93,12 +94,16 @@ def wire(
                 description="Drains what is in Kafka now, then checks and builds everything.",
             ),
             audit_job(lake),
+            compact_job(lake, lake_settings),
+            maintain_job(lake, lake_settings),
             forget_job(settings.run_retention_days),
         ],
         sensors=[bronze_sensor(contracts, lake, settings)],
         schedules=[
             _schedule("everything_hourly", EVERYTHING_JOB, settings.build_cron),
             _schedule("audit_daily", "audit", settings.audit_cron),
+            _schedule("compact_often", COMPACT_JOB, settings.compact_cron),
+            _schedule("maintain_daily", MAINTAIN_JOB, settings.maintain_cron),
             _schedule("forget_old_runs_daily", "forget_old_runs", FORGET_CRON),
         ],
     )

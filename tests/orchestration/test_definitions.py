@@ -129,10 +129,19 @@ def test_each_dbt_test_of_a_model_is_a_check(empty_home: Home) -> None:
 def test_the_jobs_schedules_and_sensors_are_these(empty_home: Home) -> None:
     repository = empty_home.defs.get_repository_def()
     jobs = {name for name in repository.job_names if not name.startswith("__")}
-    assert jobs == {"audit", "build", "everything", "forget_old_runs"}
+    assert jobs == {
+        "audit",
+        "build",
+        "compact",
+        "everything",
+        "forget_old_runs",
+        "maintain",
+    }
     assert {s.name: (s.job_name, s.cron_schedule) for s in repository.schedule_defs} == {
         "everything_hourly": ("everything", "5 * * * *"),
         "audit_daily": ("audit", "35 3 * * *"),
+        "compact_often": ("compact", "*/10 * * * *"),
+        "maintain_daily": ("maintain", "15 2 * * *"),
         "forget_old_runs_daily": ("forget_old_runs", "50 3 * * *"),
     }
     assert {s.name: s.job_name for s in repository.sensor_defs} == {"bronze_versions": "build"}
