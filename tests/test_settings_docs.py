@@ -12,14 +12,17 @@ from pydantic_settings import BaseSettings
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ["ingest", "lake", "expectations", "serving", "orchestration"]
-READ_ELSEWHERE = {
-    # object stores: handed to deltalake and DuckDB as they are
+OBJECT_STORE = {
+    # handed to deltalake and DuckDB as they are
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_REGION",
     "AWS_ENDPOINT_URL",
     "AWS_ALLOW_HTTP",
 }
+READ_BY_DBT = set(
+    re.findall(r"env_var\('(\w+)'", (ROOT / "dbt_project" / "profiles.yml").read_text())
+)
 
 
 def settings_classes(package: str) -> list[type[BaseSettings]]:
@@ -43,7 +46,7 @@ def settings_variables() -> Iterator[str]:
 def test_every_setting_is_listed_and_every_listed_one_exists(page: str) -> None:
     text = (ROOT / page).read_text()
     listed = set(re.findall(r"\b(?:LAKEWARD|KAFKA|AWS)_[A-Z0-9_]+\b", text))
-    known = set(settings_variables()) | READ_ELSEWHERE
+    known = set(settings_variables()) | OBJECT_STORE | READ_BY_DBT
     assert listed == known
 
 
