@@ -71,6 +71,7 @@ def _partition(part: PartitionAudit) -> dict[str, object]:
         "not_carried": part.not_carried,
         "accepted_gap": part.accepted_gap,
         "ahead": part.ahead,
+        "late": part.late,
         "commits": part.commits,
         "findings": len(part.findings),
     }
@@ -107,6 +108,8 @@ def _print(report: AuditReport) -> None:
             verdict = "empty"
         if part.ahead:
             verdict += f", {part.ahead:,} dead letters ahead"
+        if part.late:
+            verdict += f", {part.late:,} dead letters late"
         table.add_row(
             f"{part.source}{former}",
             _number(part.stored),

@@ -34,6 +34,9 @@ class Stage:
             document = f'{{"event_id":"{name}","tenant_id":"a","at":"2026-01-01T00:00:00Z"}}'
             self.kafka.partition(KEY).append(document.encode())
 
+    def append_poison(self) -> None:
+        self.kafka.partition(KEY).append(b"{broken")
+
     def writer(self, *, accept_gap: bool = False, is_drain: bool = False) -> SimulatedWriter:
         writer = SimulatedWriter(
             self.kafka,
@@ -95,3 +98,55 @@ def test_what_was_read_is_written_once_the_broker_answers_again(stage: Stage) ->
     stage.kafka.is_silent = False
     writer.commit()
     assert stage.ids() == ["a1"]
+
+
+def asleep_with_poison(stage: Stage) -> SimulatedWriter:
+    """A writer that has read a broken message at offset 1 and not written it yet."""
+    stage.append("a0")
+    stage.append_poison()
+    stage.append("a2")
+    zombie = stage.writer()
+    zombie.turn(9, flush=False)
+    return zombie
+
+
+def test_a_dead_letter_stored_after_its_message_was_compacted_away_is_told_and_no_finding(
+    stage: Stage,
+) -> None:
+    # the new owner never saw the message, so its dead-letter position did not move, and the old
+    # one may still store what it had read: it is there once, and the audit should not cry
+    zombie = asleep_with_poison(stage)
+    del stage.kafka.partition(KEY).records[1]
+    stage.writer(is_drain=True).drain()
+    zombie.turn(9, flush=True)
+    zombie.commit()
+    assert stage.bench.dead_offsets() == [(0, 1)]
+    report = stage.bench.audit()
+    assert report.is_clean, report.findings
+    (part,) = report.partitions
+    assert (part.rows, part.dead, part.late, part.ahead) == (2, 1, 1, 0)
+
+
+def test_a_dead_letter_stored_after_its_gap_was_accepted_is_told_and_no_finding(
+    stage: Stage,
+) -> None:
+    zombie = asleep_with_poison(stage)
+    stage.kafka.partition(KEY).expire(2)
+    stage.writer(accept_gap=True, is_drain=True).drain()
+    zombie.turn(9, flush=True)
+    zombie.commit()
+    report = stage.bench.audit()
+    assert report.is_clean, report.findings
+    (part,) = report.partitions
+    assert (part.rows, part.dead, part.late, part.accepted_gap) == (1, 1, 1, 2)
+
+
+def test_offsets_in_two_accepted_gaps_are_counted_once(stage: Stage) -> None:
+    stage.append("a0", "a1", "a2", "a3")
+    stage.writer()  # begins at offset 0, and is killed before it wrote
+    for upto in (1, 3):
+        stage.kafka.partition(KEY).expire(upto)
+        stage.writer(accept_gap=True)
+    stage.writer(is_drain=True).drain()
+    (part,) = stage.bench.audit().partitions
+    assert (part.rows, part.accepted_gap, part.findings) == (1, 3, ())

@@ -19,6 +19,7 @@ import shutil
 import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -65,7 +66,8 @@ MESSAGES: tuple[MessageKind, ...] = (
     "not_an_object",
 )
 VersionName = Literal["first", "wider", "stricter"]
-maybe_fault = st.one_of(st.none(), st.none(), st.sampled_from(FAULTS))
+some_messages = st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=4)
+maybe_fault = st.sampled_from([None] * (len(FAULTS) // 2) + list(FAULTS))
 
 
 def contracts_of(version: VersionName, *, is_double: bool) -> list[Contract]:
@@ -110,8 +112,12 @@ class WriterModel(RuleBasedStateMachine):
 
     # -- what there is
 
-    @initialize(is_double=st.sampled_from([False, False, False, True]), is_new=st.booleans())
-    def begin(self, is_double: bool, is_new: bool) -> None:
+    @initialize(
+        is_double=st.sampled_from([False, False, False, True]),
+        is_new=st.sampled_from([False, False, False, True]),
+        kinds=some_messages,
+    )
+    def begin(self, is_double: bool, is_new: bool, kinds: list[MessageKind]) -> None:
         self.is_double = is_double
         self.settings = settings_of(self.folder)
         self.ingest = IngestSettings(
@@ -123,7 +129,9 @@ class WriterModel(RuleBasedStateMachine):
         if not is_new:
             shutil.copytree(_template(is_double) / "lake", self.folder / "lake")
         self.account = Account(self.lake, (*names, DEAD_LETTERS))
-        self.sources: dict[tuple[str, str, int], Partition] = {}
+        for key in self.kafka.list_keys():
+            self._append(self.kafka.partition(key), kinds)
+        self.start("first", False, 0, None, 0)
 
     def key(self, number: int) -> Key:
         keys = self.kafka.list_keys()
@@ -131,11 +139,7 @@ class WriterModel(RuleBasedStateMachine):
 
     # -- Kafka
 
-    @rule(
-        number=st.integers(0, 3), kinds=st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=4)
-    )
-    def append(self, number: int, kinds: list[MessageKind]) -> None:
-        partition = self.kafka.partition(self.key(number))
+    def _append(self, partition: Partition, kinds: list[MessageKind]) -> None:
         for kind in kinds:
             if kind == "marker":
                 partition.skip()
@@ -159,10 +163,14 @@ class WriterModel(RuleBasedStateMachine):
 
     @rule(
         number=st.integers(0, 3),
-        what=st.sampled_from(["expire", "expire", "compact", "recreate", "silence", "silence"]),
+        what=st.sampled_from(
+            ["expire", "expire", "compact", "recreate", "late_commit", "clock", "silence"]
+        ),
         share=st.integers(1, 4),
+        kinds=some_messages,
     )
-    def kafka_changes(self, number: int, what: str, share: int) -> None:
+    def weather(self, number: int, what: str, share: int, kinds: list[MessageKind]) -> None:
+        """Something changes that no writer has done; then more messages come."""
         key = self.key(number)
         partition = self.kafka.partition(key)
         if what == "expire" and partition.end > partition.low:
@@ -175,6 +183,11 @@ class WriterModel(RuleBasedStateMachine):
             self.has_lost_offsets = True
         elif what == "silence":
             self.kafka.is_silent = not self.kafka.is_silent
+        elif what == "late_commit":
+            self.faults.deliver()
+        elif what == "clock":
+            self.now.time += timedelta(hours=(-30, -1, 1, 30)[share - 1])
+        self._append(self.kafka.partition(key), kinds)
 
     # -- writers
 
@@ -221,22 +234,45 @@ class WriterModel(RuleBasedStateMachine):
     @precondition(lambda self: self.writers)
     @rule(
         who=st.integers(0, MOST_WRITERS - 1),
-        messages=st.integers(1, 9),
-        then=st.sampled_from(["buffer", "flush", "commit", "commit", "commit"]),
+        number=st.integers(0, 3),
+        kinds=some_messages,
+        messages=st.sampled_from([1, 2, 3, 9, 9]),
+        then=st.sampled_from(["buffer", "flush", "commit", "commit"]),
         fault=maybe_fault,
         skip=st.integers(0, 1),
     )
     def work(
         self,
         who: int,
+        number: int,
+        kinds: list[MessageKind],
         messages: int,
         then: Literal["buffer", "flush", "commit"],
         fault: FaultKind | None,
         skip: int,
     ) -> None:
+        """Messages arrive; one writer polls, and buffers, flushes or commits them."""
+        self._append(self.kafka.partition(self.key(number)), kinds)
         writer = self.writers[who % len(self.writers)]
         with _FaultFor(self, fault, skip, but=writer):
             self._work(writer, messages, then)
+
+    @precondition(lambda self: self.writers)
+    @rule(
+        who=st.integers(0, MOST_WRITERS - 1),
+        number=st.integers(0, 3),
+        kinds=some_messages,
+        fault=st.sampled_from(FAULTS),
+        skip=st.integers(0, 1),
+    )
+    def work_under_fire(
+        self, who: int, number: int, kinds: list[MessageKind], fault: FaultKind, skip: int
+    ) -> None:
+        """Messages arrive, one writer commits all it can get, and something goes wrong."""
+        self._append(self.kafka.partition(self.key(number)), ["broken", *kinds])
+        writer = self.writers[who % len(self.writers)]
+        with _FaultFor(self, fault, skip, but=writer):
+            self._work(writer, 99, "commit")
 
     def _work(self, writer: SimulatedWriter, messages: int, then: str) -> None:
         writer.turn(messages, flush=then != "buffer")
@@ -267,12 +303,18 @@ class WriterModel(RuleBasedStateMachine):
             self._assign(writer, mask, lost=how == "lost", stalled=how == "revoked_while_stalled")
 
     @precondition(lambda self: self.writers)
-    @rule(who=st.integers(0, MOST_WRITERS - 1), is_killed=st.booleans())
-    def end(self, who: int, is_killed: bool) -> None:
+    @rule(
+        who=st.integers(0, MOST_WRITERS - 1),
+        is_killed=st.booleans(),
+        version=st.sampled_from(["first", "wider", "stricter"]),
+    )
+    def replace(self, who: int, is_killed: bool, version: VersionName) -> None:
+        """A writer ends, by a signal or by force, and another begins, maybe of another version."""
         writer = self.writers.pop(who % len(self.writers))
         if not is_killed:
             writer.stop()
             self._check_end(writer, fault=None)
+        self.start(version, False, 0, None, 0)
 
     def _beside(self, but: SimulatedWriter | None) -> None:
         """Happens between one writer's check and its commit: the others do all they have to do."""
@@ -311,17 +353,6 @@ class WriterModel(RuleBasedStateMachine):
         if what in ("checkpoint", "everything"):
             table.create_checkpoint()
 
-    @precondition(lambda self: self.faults.in_flight)
-    @rule()
-    def late_commit_arrives(self) -> None:
-        self.faults.deliver()
-
-    @rule(seconds=st.sampled_from([-90_000, -5, 100_000]))
-    def clock_is_set(self, seconds: int) -> None:
-        self.now.time = type(self.now.time).fromtimestamp(
-            self.now.time.timestamp() + seconds, self.now.time.tzinfo
-        )
-
     # -- what must hold
 
     @invariant()
@@ -359,17 +390,17 @@ class WriterModel(RuleBasedStateMachine):
         self.kafka.is_silent = False
         self._drain()
         self.each_offset_is_there_at_most_once()
-        zombies = [w for w in self.writers if w.committer.waiting or w.loop._buffers]
-        if zombies or self.faults.in_flight:
-            self.faults.deliver()
-            for writer in zombies:
+        before = dict(self.account.versions)
+        self.faults.deliver()
+        for writer in self.writers:
+            if writer.committer.waiting or writer.loop._buffers:
                 writer.turn(9, flush=True)
                 writer.stop()
-            self.each_offset_is_there_at_most_once()
-            self._drain()
-            self.each_offset_is_there_at_most_once()
-        if self.has_lost_offsets:  # what was accepted once is not asked about again
+        self.each_offset_is_there_at_most_once()
+        if self.has_lost_offsets or before != self.account.versions:
+            # what was accepted once is not asked about again
             self._writer("first", accept_gap=False, is_drain=True).drain()
+            self.each_offset_is_there_at_most_once()
         self._check_complete()
 
     def _drain(self) -> None:

@@ -63,7 +63,7 @@ class ManualCommitter:
         self._results: list[Flushed] = []
         self.failure: BaseException | None = None
         self.is_stalled = False
-        """True: the store is slow, and waiting for it ends without an answer."""
+        """True: the store is slow, and the next wait for it ends without an answer."""
 
     @property
     def waiting_bytes(self) -> int:
@@ -82,6 +82,7 @@ class ManualCommitter:
 
     def wait(self, _: int, __: float) -> bool:
         if self.is_stalled:
+            self.is_stalled = False
             return not self._queue
         while self._queue and self.step():
             pass
