@@ -17,6 +17,8 @@ LakewardError
 
 from __future__ import annotations
 
+import re
+
 from ingest.errors import LakewardError
 
 
@@ -66,3 +68,8 @@ class BuildError(LakeError):
 
 class ConcurrentBuildError(BuildError):
     """Another build wrote the same table in the meantime."""
+
+
+def in_one_line(error: Exception) -> str:
+    """Return deltalake's words without their colours, arrows and line breaks."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m|\u21b3", " ", str(error)).split())

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
-from lake.tables import Lake
+from lake.tables import Lake, read_rows
 from lake.writer.source import Source
 from lake.writer.target import Target
 
@@ -74,7 +74,7 @@ class Journal:
         if not lake.exists("ops", JOURNAL):
             return []
         table = DeltaTable(self._target.uri, storage_options=lake.storage_options)
-        rows = pa.table(table.scan().read_all()).to_pylist()
+        rows = read_rows(table).to_pylist()
         rows.sort(key=lambda row: row["recorded_at"])
         return [
             Entry(

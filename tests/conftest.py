@@ -1,4 +1,4 @@
-"""Fixtures for every test: a clean environment, and Kafka of two kinds.
+"""Fixtures for every test: a clean environment, Kafka of two kinds, and an object store.
 
 Tests that take ``kafka`` run twice, on the embedded broker and on Apache Kafka. Three variables
 steer the second kind:
@@ -27,6 +27,7 @@ from ingest.settings import IngestSettings
 from tests.kafka_servers.apache import ApacheKafka
 from tests.kafka_servers.distribution import KafkaUnavailableError
 from tests.kafka_servers.topics import KafkaForTest
+from tests.object_stores.seaweed import SeaweedFs
 
 FOR_TESTS = {"LAKEWARD_TEST_KAFKA", "LAKEWARD_CACHE"}
 
@@ -123,6 +124,17 @@ def make_apache_kafka(
 def own_apache_kafka(make_apache_kafka: Callable[..., ApacheKafka]) -> ApacheKafka:
     """An Apache Kafka that the test may kill, stop, start and restart."""
     return make_apache_kafka()
+
+
+@pytest.fixture
+def object_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SeaweedFs]:
+    """An S3 server of the test's own, which it may kill; its address is in the environment."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    with SeaweedFs(tmp_path / "object-store") as store:
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        yield store
 
 
 def kafka_for_test(kind: KafkaKind, address: str, tmp_path: Path) -> KafkaForTest:

@@ -19,7 +19,9 @@ The argument, whole:
    *fenced* and must forget what it buffered for it. A late landing of the first try is no danger:
    the second try then conflicts with it, and the question is asked again.
 5. A commit for several sources lands as a whole; fenced ones are taken out and the rest is tried
-   again. Tries are bounded; giving up loses nothing, since Kafka still has the messages.
+   again. Tries are bounded, or last as long as the writer's patience; either way the marks stay
+   the same, so that a try that landed is known for one. Giving up loses nothing, since Kafka still
+   has the messages.
 
 A mark is one transaction id with the version expected before and the one wanted after. Every span
 has at least one mark that moves, or a landed commit could not be told from a failed one.
@@ -30,7 +32,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, Protocol
@@ -40,9 +42,10 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError
 
-from lake.errors import CommitError, LakeError, LakePathError
+from lake.errors import CommitError, LakeError, LakePathError, in_one_line
+from lake.tables import read_rows
+from lake.writer.patience import LONGEST_PAUSE_SECONDS, Patience
 from lake.writer.source import Source
-from lake.writer.target import in_one_line
 
 logger = logging.getLogger(__name__)
 
@@ -147,13 +150,17 @@ class TransactionalTable:
 
     def read(self, columns: Sequence[str], predicate: str) -> pa.Table:
         """Return the rows for which ``predicate`` (DataFusion SQL) holds, as the snapshot has."""
-        return pa.table(self._table.scan(columns=list(columns), predicate=predicate).read_all())
+        return read_rows(self._table, columns, predicate)
 
-    def commit(self, spans: Sequence[Span], rows: pa.Table) -> Outcome:
+    def commit(
+        self, spans: Sequence[Span], rows: pa.Table, *, patience: Patience | None = None
+    ) -> Outcome:
         """Append ``rows`` and move every span's marks, or find out who did.
 
         ``rows`` needs ``_topic``, ``_topic_id`` and ``_partition``, so that the rows of a fenced
         source can be left out; ``_committed_at`` and ``_ingest_date`` are filled in here.
+
+        With ``patience`` it goes on trying until that is over; without, tries are bounded.
 
         Raises:
             CommitError: all tries failed; nothing was written for the spans that had not landed.
@@ -162,16 +169,17 @@ class TransactionalTable:
         landed: set[Source] = set()
         fenced: set[Source] = set()
         failure: Exception | None = None
-        for pause in BACKOFF_SECONDS:
-            if pause:
-                self._sleep(pause)
+        tries = 0
+        for tries in self._tries(patience):
             try:
                 if failure is not None:
                     self.reopen()
                 states = [(span, self._state(span)) for span in left]
             except FAILURES as error:
                 failure = error
-                logger.warning("table_not_readable", extra={"table": self.uri, "why": str(error)})
+                logger.warning(
+                    "table_not_readable", extra={"table": self.uri, "why": in_one_line(error)}
+                )
                 continue
             done = {span.source for span, state in states if state == "landed"}
             lost = {span.source for span, state in states if state == "fenced"}
@@ -191,18 +199,35 @@ class TransactionalTable:
                 failure = error
                 self.conflicts += 1
                 logger.warning(
-                    "commit_outcome_unknown", extra={"table": self.uri, "why": str(error)}
+                    "commit_outcome_unknown",
+                    extra={"table": self.uri, "why": in_one_line(error)},
                 )
                 continue
             landed |= {span.source for span in left}
+            if tries > len(BACKOFF_SECONDS):
+                logger.warning("lake_back", extra={"table": self.uri, "tries": tries})
             return Outcome(frozenset(landed), frozenset(fenced), self._table.version())
         assert failure is not None
         why = in_one_line(failure)
         raise CommitError(
-            f"cannot commit to {self.uri} after {len(BACKOFF_SECONDS)} tries: {why}",
+            f"cannot commit to {self.uri} after {tries} tries: {why}",
             hint="Nothing is lost: the messages are still in Kafka, and the next run takes them up "
             "where the table ends. Is the lake reachable, and is there space left?",
         ) from failure
+
+    def _tries(self, patience: Patience | None) -> Iterator[int]:
+        """Yield the number of each try, after the pause before it."""
+        tries = 0
+        for pause in BACKOFF_SECONDS:
+            if pause:
+                self._sleep(pause)
+            tries += 1
+            yield tries
+        while patience is not None and not patience.is_over:
+            logger.warning("lake_away", extra={"table": self.uri, "tries": tries})
+            patience.pause(LONGEST_PAUSE_SECONDS)
+            tries += 1
+            yield tries
 
     def _state(self, span: Span) -> Literal["landed", "open", "fenced"]:
         versions = [self.version_of(mark.app_id) for mark in span.marks]

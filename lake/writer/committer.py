@@ -41,6 +41,11 @@ class Committer:
         """Payload bytes handed over and not yet committed."""
         return self._waiting_bytes
 
+    @property
+    def waiting(self) -> int:
+        """Batches handed over and not yet committed."""
+        return self._waiting
+
     def submit(self, batch: Batch) -> None:
         """Hand over a batch; never blocks."""
         with self._changed:

@@ -14,17 +14,26 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from deltalake.exceptions import DeltaError
 
 from ingest.errors import BrokerError, TopicError
 from ingest.kafka import LIBRDKAFKA_LOGGER, client_config
 from ingest.settings import IngestSettings
-from lake.errors import OffsetGapError
+from lake.errors import CommitError, LakePathError, OffsetGapError, in_one_line
 from lake.settings import LakeSettings
 from lake.writer.batch import Batch
 from lake.writer.broker_view import BrokerView
 from lake.writer.buffer import Cursor, TopicBuffer, by_source
 from lake.writer.committer import Committer
+from lake.writer.patience import Patience
 from lake.writer.sink import Flushed
 from lake.writer.sinks import Sinks
 from lake.writer.start import HINT, StartingPoints, TopicPartitionKey
@@ -38,7 +47,13 @@ PROGRESS_SECONDS: Final = 1.0
 EMBEDDED_SESSION_SECONDS: Final = 6.0
 MAX_POLL_SECONDS: Final = 300.0
 RESETS_IN_A_ROW: Final = 3
+BATCHES_WAITING: Final = 4
 SILENT_BROKER_SECONDS: Final = 30.0
+BEGIN_AGAIN_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
+"""Pauses between tries to begin while the lake or the broker is away; the last one repeats."""
+
+AWAY: Final = (BrokerError, CommitError, LakePathError, DeltaError, OSError)
+"""What is raised when the lake or the broker does not answer."""
 ASK_AGAIN_SECONDS: Final = 1.0
 
 
@@ -80,6 +95,7 @@ class WriterLoop:
         is_embedded: bool,
         until_current: bool,
         stop: threading.Event,
+        patience: Patience | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -90,6 +106,7 @@ class WriterLoop:
         self._is_static = is_static
         self._until_current = until_current
         self._stop = stop
+        self._patience = patience
         self._on_progress = on_progress
         self._clock = clock
         self._is_embedded = is_embedded
@@ -97,6 +114,9 @@ class WriterLoop:
         self._buffers: dict[tuple[str, str], TopicBuffer] = {}
         self._targets: dict[TopicPartitionKey, int] = {}
         self._seeks: dict[TopicPartitionKey, int] = {}
+        self._waiting: set[TopicPartitionKey] = set()
+        self._begin_at = 0.0
+        self._begin_tries = 0
         self._resets: Counter[TopicPartitionKey] = Counter()
         self._failure: Exception | None = None
         self._is_ending = False
@@ -129,6 +149,8 @@ class WriterLoop:
         finally:
             # after a failure the buffers are dropped: the tables say where to go on
             self._is_ending = True
+            if self._patience is not None:
+                self._patience.end()
             self._cursors.clear()
             self._buffers.clear()
             self._committer.close()
@@ -139,6 +161,7 @@ class WriterLoop:
         self._take(self._consumer.consume(POLL_MESSAGES, POLL_SECONDS))
         self._flush_due()
         self._resync(self._serve_results())
+        self._begin_waiting()
         self._retry_seeks()
         self._check_topic_ids()
         self._check_broker()
@@ -164,8 +187,9 @@ class WriterLoop:
     def _begin(self, keys: Iterable[TopicPartitionKey]) -> list[TopicPartition]:
         """Make a cursor for each partition, from the tables and what Kafka offers."""
         wanted = list(keys)
-        if not self._committer.wait(0, MAX_POLL_SECONDS):
-            raise BrokerError("the tables did not answer while partitions were taken over")
+        seconds = MAX_POLL_SECONDS if self._patience is None else self._session_seconds / 2
+        if not self._committer.wait(0, seconds):
+            raise CommitError("the lake takes no commit while partitions are taken over")
         starts = self._points.find(self._view.offered(wanted))
         for key, start in starts.items():
             self._cursors[key] = Cursor.at(start.source, start.held, start.first)
@@ -175,10 +199,48 @@ class WriterLoop:
             )
         return [TopicPartition(*key, starts[key].first) for key in wanted]
 
+    def _begin_or_wait(self, keys: Iterable[TopicPartitionKey]) -> list[TopicPartition]:
+        """Begin, or where the lake or the broker is away note that this is still to be done.
+
+        A writer that is to end does not wait: it fails.
+        """
+        wanted = list(keys)
+        try:
+            begun = self._begin(wanted)
+        except AWAY as failure:
+            if self._patience is None or self._patience.is_over:
+                raise
+            self._waiting.update(wanted)
+            pause = BEGIN_AGAIN_SECONDS[min(self._begin_tries, len(BEGIN_AGAIN_SECONDS) - 1)]
+            self._begin_tries += 1
+            self._begin_at = self._clock() + pause
+            logger.warning(
+                "cannot_begin", extra={"partitions": len(wanted), "why": in_one_line(failure)}
+            )
+            return []
+        self._begin_tries = 0
+        return begun
+
+    def _begin_waiting(self) -> None:
+        """Try again to begin what could not begin; those partitions are paused until then."""
+        if not self._waiting or self._clock() < self._begin_at:
+            return
+        begun = self._begin_or_wait(sorted(self._waiting))
+        self._seek(begun)
+        if begun:
+            self._waiting.clear()
+            self._consumer.resume(begun)
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             self._drop(self._cursors)
-            consumer.assign(self._begin((tp.topic, tp.partition) for tp in partitions))
+            keys = [(tp.topic, tp.partition) for tp in partitions]
+            begun = self._begin_or_wait(keys)
+            consumer.assign(begun or [TopicPartition(*key, OFFSET_END) for key in keys])
+            if self._waiting:
+                consumer.pause(partitions)
+            elif self._patience is not None:
+                consumer.resume(partitions)  # in case they were paused when they went
         except Exception as error:  # noqa: BLE001 - raised by the loop, not through librdkafka
             self._failure = error
             consumer.assign([])
@@ -204,6 +266,7 @@ class WriterLoop:
         for key in list(keys):
             cursor = self._cursors.pop(key, None)
             self._seeks.pop(key, None)
+            self._waiting.discard(key)
             if cursor is not None:
                 buffer = self._buffers.get((cursor.source.topic, cursor.source.topic_id))
                 if buffer is not None:
@@ -215,7 +278,12 @@ class WriterLoop:
         if not ours:
             return
         self._drop(ours)
-        for position in self._begin(ours):
+        self._seek(self._begin_or_wait(ours))
+        if self._waiting:
+            self._consumer.pause([TopicPartition(*key) for key in ours])
+
+    def _seek(self, positions: Iterable[TopicPartition]) -> None:
+        for position in positions:
             key = position.topic, position.partition
             self._cursors[key].is_seeking = True
             self._seeks[key] = position.offset
@@ -273,6 +341,11 @@ class WriterLoop:
                 f"the topic {key[0]} can no longer be read: {error.str()}",
                 hint="Was it deleted, or the right to read it taken away?",
             )
+        elif error.code() in _NEVER_A_MEMBER:
+            raise BrokerError(
+                f"Kafka does not let this writer into its group: {error.str()}",
+                hint=_NEVER_A_MEMBER[error.code()],
+            )
         elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
             # the partitions are lost; librdkafka joins again at the next poll
             logger.warning("poll_came_too_late", extra={"why": error.str()})
@@ -305,34 +378,41 @@ class WriterLoop:
     def _hold_back(self) -> None:
         """Bound the memory: poll no more while too much waits for the committer."""
         limit = 2 * self._lake.flush_bytes
-        paused: list[TopicPartition] = []
+        paused: set[TopicPartitionKey] = set()
         while self._committer.waiting_bytes >= limit and self._committer.failure is None:
             if self._committer.wait(limit, min(1.0, self._session_seconds / 4)):
                 break
-            if not paused and self._cursors:
-                # the store is slow: stay a live member of the group without taking more in
-                paused = [TopicPartition(*key) for key in self._cursors]
-                self._consumer.pause(paused)
+            # the store is slow: stay a live member of the group without taking more in; what a
+            # rebalance brings meanwhile is paused too
+            new = self._cursors.keys() - paused
+            if new:
+                self._consumer.pause([TopicPartition(*key) for key in new])
+            if new and not paused:
                 logger.warning(
                     "paused", extra={"bytes": self._committer.waiting_bytes, "limit": limit}
                 )
+            paused |= new
             self._take(self._consumer.consume(POLL_MESSAGES, 0))
             self._tell()
         if paused:
-            self._consumer.resume(
-                [tp for tp in paused if (tp.topic, tp.partition) in self._cursors]
-            )
+            self._consumer.resume([TopicPartition(*key) for key in paused & self._cursors.keys()])
             logger.info("resumed", extra={"partitions": len(paused)})
 
     # -- flushing
 
     def _flush_due(self) -> None:
         now = self._clock()
+        # behind a slow store small batches would only queue up; they become a large one instead
+        is_behind = self._committer.waiting >= BATCHES_WAITING
         due = [
             buffer
             for buffer in self._buffers.values()
             if buffer.size >= self._lake.flush_bytes
-            or (buffer.since is not None and now - buffer.since >= self._lake.flush_seconds)
+            or (
+                not is_behind
+                and buffer.since is not None
+                and now - buffer.since >= self._lake.flush_seconds
+            )
         ]
         self._flush(due)
 
@@ -542,6 +622,16 @@ _TOPIC_GONE: Final = frozenset(
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
     }
 )
+
+_NEVER_A_MEMBER: Final = {
+    KafkaError.INVALID_SESSION_TIMEOUT: "LAKEWARD_SESSION_SECONDS must lie between the broker's "
+    "group.min.session.timeout.ms (by default 6 s) and group.max.session.timeout.ms.",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "The user needs the right to read as this group; its "
+    "name is LAKEWARD_WRITER_NAME.",
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: "Another program is in a group of this name: give "
+    "this writer another LAKEWARD_WRITER_NAME, before its first commit.",
+    KafkaError.INVALID_GROUP_ID: "The group's name is LAKEWARD_WRITER_NAME.",
+}
 
 
 def _made_again(topic: str, before: str, present: str) -> OffsetGapError:

@@ -16,6 +16,7 @@ from lake.tables import Lake
 from lake.writer.broker_view import BrokerView
 from lake.writer.loop import Progress, WriterLoop
 from lake.writer.others import left_to_others
+from lake.writer.patience import Patience
 from lake.writer.presence import is_present, present
 from lake.writer.sinks import Sinks
 from lake.writer.start import StartingPoints
@@ -65,9 +66,10 @@ def run(
             logger.info("topics_made", extra={"topics": made})
     view = BrokerView(ingest)
     view.partitions(contract.topic for contract in chosen)
-    sinks = Sinks(lake, settings, chosen, force=force, now=now)
-    journal = Journal(lake, settings.writer_name, now=now)
     ended = stop or threading.Event()
+    patience = None if until_current else Patience(ended)
+    sinks = Sinks(lake, settings, chosen, force=force, patience=patience, now=now)
+    journal = Journal(lake, settings.writer_name, now=now)
 
     def others() -> bool:
         if on_embedded:
@@ -94,6 +96,7 @@ def run(
         is_embedded=on_embedded,
         until_current=until_current,
         stop=ended,
+        patience=patience,
         on_progress=on_progress,
     )
     if until_current or not on_embedded:

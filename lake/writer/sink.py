@@ -37,6 +37,7 @@ from lake.writer.commit import Mark, Outcome, Span, TransactionalTable, without
 from lake.writer.decode import Decoder
 from lake.writer.limit import DeadLetterLimit
 from lake.writer.messages import Decoded, Messages
+from lake.writer.patience import Patience
 from lake.writer.source import Source
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Sink:
         lock: threading.RLock,
         limit: DeadLetterLimit | None = None,
         token: Callable[[], int] = lambda: random.SystemRandom().getrandbits(62),
+        patience: Patience | None = None,
     ) -> None:
         self._decoder = decoder
         self._rules = rules
@@ -85,6 +87,7 @@ class Sink:
         self._lock = lock
         self._limit = limit
         self._token = token
+        self._patience = patience
         self._table = decoder.contract.name
         self._ahead: dict[Source, Offsets] = {}
         """Offsets beyond bronze's position that the dead-letter table holds already."""
@@ -136,7 +139,8 @@ class Sink:
 
         Raises:
             DeadLetterLimitError: too many are dead letters; nothing of the batch was written.
-            CommitError: a table cannot be written; what was written will be found again.
+            CommitError: a table cannot be written, and patience is over; what was written will be
+                found again.
         """
         with self._lock:
             messages = columns(batch)
@@ -180,7 +184,7 @@ class Sink:
         dirty = [part for part in parts if new_dead[part.source.partition]]
         if dirty:
             spans = [self._dead_span(part, record(part)) for part in dirty]
-            outcome = self._dead_letters.commit(spans, decoded.dead)
+            outcome = self._dead_letters.commit(spans, decoded.dead, patience=self._patience)
             fenced = outcome.fenced
             for span in spans:
                 if span.source in outcome.landed:
@@ -191,7 +195,9 @@ class Sink:
         outcome = Outcome(frozenset(), frozenset(), None)
         if parts:
             outcome = self._bronze.commit(
-                [self._bronze_span(part, record(part)) for part in parts], bronze_rows
+                [self._bronze_span(part, record(part)) for part in parts],
+                bronze_rows,
+                patience=self._patience,
             )
         fenced |= outcome.fenced
         landed = {part.source: part.last for part in parts if part.source in outcome.landed}

@@ -16,6 +16,7 @@ from lake.tables import DEAD_LETTERS, Lake
 from lake.writer.commit import TransactionalTable
 from lake.writer.decode import Decoder
 from lake.writer.limit import DeadLetterLimit
+from lake.writer.patience import Patience
 from lake.writer.rules import rules_number
 from lake.writer.sink import Sink
 from lake.writer.source import Source
@@ -32,6 +33,7 @@ class Sinks:
         contracts: Iterable[Contract],
         *,
         force: bool = False,
+        patience: Patience | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Open every table, after making or widening it where needed.
@@ -41,6 +43,7 @@ class Sinks:
             settings: writer name, tenants, dead-letter limit.
             contracts: one sink each.
             force: never stop at the dead-letter limit.
+            patience: how long a commit is tried; None: a bounded number of times.
             now: stamps the commits.
         """
         writer = settings.writer_name
@@ -70,6 +73,7 @@ class Sinks:
                 writer,
                 self.lock,
                 limit,
+                patience=patience,
             )
 
     def __iter__(self) -> Iterator[Sink]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,13 @@ from deltalake import Field as DeltaField
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from lake.errors import CommitError, ForeignTableError, LakePathError, SchemaConflictError
+from lake.errors import (
+    CommitError,
+    ForeignTableError,
+    LakePathError,
+    SchemaConflictError,
+    in_one_line,
+)
 from lake.tables import Lake, Layer
 
 logger = logging.getLogger(__name__)
@@ -156,11 +161,6 @@ class Target:
 
 def _named(field: DeltaField) -> str:
     return str(getattr(field.type, "type", field.type))
-
-
-def in_one_line(error: Exception) -> str:
-    """Return deltalake's words without their colours, arrows and line breaks."""
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m|\u21b3", " ", str(error)).split())
 
 
 def check_writable(lake: Lake) -> None:

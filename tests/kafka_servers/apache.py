@@ -1,4 +1,4 @@
-"""A real Apache Kafka of one node, in KRaft mode, on private ports of 127.0.0.1."""
+"""A real Apache Kafka node, in KRaft mode, on private ports of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -44,6 +44,9 @@ class ApacheKafka:
         advertise: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
         format_options: Sequence[str] = (),
+        node_id: int = 1,
+        cluster_id: str | None = None,
+        controller_port: int | None = None,
     ) -> None:
         """Prepare a broker that keeps everything in ``folder``.
 
@@ -53,6 +56,9 @@ class ApacheKafka:
             advertise: listener name to the ``host:port`` it gives out instead of its own.
             properties: more lines of ``server.properties``.
             format_options: more arguments for ``StorageTool format``, e.g. SCRAM users.
+            node_id: of a cluster's nodes, which one this is.
+            cluster_id: the id that all nodes of a cluster share; by default one of its own.
+            controller_port: where a cluster's other nodes expect this one's controller.
 
         Raises:
             KafkaUnavailableError: there is no Java, or no jars and no way to fetch them.
@@ -66,7 +72,11 @@ class ApacheKafka:
             "CONTROLLER": "PLAINTEXT",
             **(listeners or {}),
         }
-        self._ports = dict(zip(self._protocols, _free_ports(len(self._protocols)), strict=True))
+        self._ports = dict(zip(self._protocols, free_ports(len(self._protocols)), strict=True))
+        if controller_port is not None:
+            self._ports["CONTROLLER"] = controller_port
+        self._node_id = node_id
+        self._cluster_id = cluster_id or base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()
         self._advertise = dict(advertise or {})
         self._properties = dict(properties or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,10 +102,20 @@ class ApacheKafka:
 
     def start(self) -> Self:
         """Start the broker, on the data it left, and return when it answers."""
-        if self._process is not None:
-            return self
+        self.prepare()
+        self.launch()
+        self.wait()
+        return self
+
+    def prepare(self) -> None:
+        """Format the data folder, unless there is one."""
         if not (self._folder / "data" / "meta.properties").exists():
             self._format()
+
+    def launch(self) -> None:
+        """Start the process; ``wait`` tells when it answers."""
+        if self._process is not None:
+            return
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 dies_with_parent([*self._java_command(), "kafka.Kafka", str(self._config_path)]),
@@ -104,12 +124,14 @@ class ApacheKafka:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def wait(self) -> None:
+        """Return when the broker answers."""
         try:
             self._wait_until_it_answers()
         except BaseException:
             self.kill()
             raise
-        return self
 
     def stop(self) -> None:
         """Stop the broker in good order."""
@@ -151,13 +173,12 @@ class ApacheKafka:
         self._config_path.write_text(
             "".join(f"{name}={value}\n" for name, value in self._configuration().items())
         )
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
             [
                 *self._java_command(),
                 "kafka.tools.StorageTool",
                 "format",
-                f"--cluster-id={cluster_id}",
+                f"--cluster-id={self._cluster_id.rstrip('=')}",
                 f"--config={self._config_path}",
                 *self._format_options,
             ],
@@ -175,8 +196,8 @@ class ApacheKafka:
         addresses = {name: f"{name}://{self.address(name)}" for name in self._protocols}
         return {
             "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@{controller}",
+            "node.id": str(self._node_id),
+            "controller.quorum.voters": f"{self._node_id}@{controller}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listeners": ",".join(addresses.values()),
@@ -248,7 +269,8 @@ class ApacheKafka:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-20:])
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of 127.0.0.1 that nothing listens on."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -37,10 +37,10 @@ def crash_before_bronze(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let commits to the dead letters land, and the process die before one to bronze."""
     commit = TransactionalTable.commit
 
-    def dying(self: TransactionalTable, *args: Any) -> Any:
+    def dying(self: TransactionalTable, *args: Any, **options: Any) -> Any:
         if not self.uri.endswith(DEAD_LETTERS):
             raise Crash
-        return commit(self, *args)
+        return commit(self, *args, **options)
 
     monkeypatch.setattr(TransactionalTable, "commit", dying)
 
@@ -249,10 +249,10 @@ def test_dead_letters_of_a_stale_writer_are_seen_though_the_handle_moved_on(benc
     commit = TransactionalTable.commit
     with pytest.MonkeyPatch.context() as patch:
 
-        def dying(self: TransactionalTable, *args: Any) -> Any:
+        def dying(self: TransactionalTable, *args: Any, **options: Any) -> Any:
             if not self.uri.endswith(DEAD_LETTERS):
                 raise Crash
-            return commit(self, *args)
+            return commit(self, *args, **options)
 
         patch.setattr(TransactionalTable, "commit", dying)
         with pytest.raises(Crash):

@@ -1,0 +1,1 @@
+"""Object stores that tests and benchmarks start, kill and start again."""
