@@ -29,12 +29,12 @@ class BrokerSeat:
         """
         if settings.bootstrap_servers is not None:
             check_reachable(settings)
-            return cls(settings.bootstrap_servers, "Kafka (KAFKA_BOOTSTRAP_SERVERS)")
+            return cls(settings.bootstrap_servers, "Kafka, as KAFKA_BOOTSTRAP_SERVERS says")
         running = Announcement.read(settings.home)
         if running is not None:
-            return cls(running.bootstrap_servers, "Kafka protocol, run by `lakeward broker`")
+            return cls(running.bootstrap_servers, "Kafka, run by `lakeward broker`")
         broker = EmbeddedBroker(settings.home).start()
-        return cls(broker.bootstrap_servers, "Kafka protocol, embedded, in memory", broker)
+        return cls(broker.bootstrap_servers, "Kafka, embedded, in memory", broker)
 
     def check_alive(self) -> None:
         """Do nothing while an own broker runs.

@@ -49,7 +49,7 @@ def code_server(plan: DagsterPlan) -> Service:
     """Holds the definitions for the page and the daemon, and is the parent of the runs."""
     return Service(
         name=CODE,
-        what="holds the definitions, runs the runs",
+        what="definitions and runs",
         where=f"{CODE_HOST}:{plan.code_port}",
         command=(
             *(sys.executable, "-m", "dagster", "code-server", "start"),
