@@ -211,7 +211,7 @@ class WriterModel(RuleBasedStateMachine):
             try:
                 writer = self._writer(version, accept_gap=accept_gap)
             except (OSError, DeltaError, LakewardError):
-                assert fault is not None, "a writer could not start, and nothing was wrong"
+                assert self.faults.struck, "a writer could not start, and nothing was wrong"
                 return
             self.writers.append(writer)
             self._assign(writer, 15 if mask < 8 else mask, lost=False, stalled=False)
@@ -313,26 +313,86 @@ class WriterModel(RuleBasedStateMachine):
         writer = self.writers.pop(who % len(self.writers))
         if not is_killed:
             writer.stop()
-            self._check_end(writer, fault=None)
+            self._check_end(writer)
         self.start(version, False, 0, None, 0)
+
+    @precondition(lambda self: self.writers)
+    @rule(
+        who=st.integers(0, MOST_WRITERS - 1),
+        number=st.integers(0, 3),
+        kinds=some_messages,
+        mask=st.integers(0, 15),
+        fault=maybe_fault,
+        skip=st.integers(0, 2),
+    )
+    def lose_with_a_full_buffer(
+        self,
+        who: int,
+        number: int,
+        kinds: list[MessageKind],
+        mask: int,
+        fault: FaultKind | None,
+        skip: int,
+    ) -> None:
+        """A member was out for too long with a buffer full; it gets partitions back, or others."""
+        self._append(self.kafka.partition(self.key(number)), kinds)
+        writer = self.writers[who % len(self.writers)]
+        writer.turn(99, flush=False)
+        with _FaultFor(self, fault, skip, but=writer):
+            if writer.is_alive:
+                self._assign(writer, mask, lost=True, stalled=False)
+            if writer.is_alive:
+                self._work(writer, 99, "commit")
+
+    @precondition(lambda self: 0 < len(self.writers) < MOST_WRITERS)
+    @rule(
+        who=st.integers(0, MOST_WRITERS - 1),
+        number=st.integers(0, 3),
+        kinds=some_messages,
+        version=st.sampled_from(["wider", "stricter", "stricter"]),
+        fault=maybe_fault,
+        skip=st.integers(0, 3),
+    )
+    def upgrade_beside_a_sleeper(
+        self,
+        who: int,
+        number: int,
+        kinds: list[MessageKind],
+        version: VersionName,
+        fault: FaultKind | None,
+        skip: int,
+    ) -> None:
+        """A writer falls asleep before its commit, a newer one takes over, and both go on."""
+        self._append(self.kafka.partition(self.key(number)), [*kinds, "good"])
+        sleeper = self.writers[who % len(self.writers)]
+        sleeper.turn(99, flush=True)
+        self.start(version, False, 0, None, 0)
+        newer = self.writers[-1] if self.writers else sleeper
+        with _FaultFor(self, fault, skip, but=newer):
+            if newer.is_alive:
+                self._work(newer, 99, "commit")
+        if sleeper.is_alive:
+            sleeper.commit()
+        self._bury()
 
     def _beside(self, but: SimulatedWriter | None) -> None:
         """Happens between one writer's check and its commit: the others do all they have to do."""
         for writer in [w for w in self.writers if w is not but and w.is_alive]:
             self._work(writer, 9, "commit")
 
-    def _bury(self, fault: FaultKind | None) -> None:
+    def _bury(self) -> None:
         for writer in [w for w in self.writers if not w.is_alive]:
             self.writers.remove(writer)
-            self._check_end(writer, fault)
+            self._check_end(writer)
 
-    def _check_end(self, writer: SimulatedWriter, fault: FaultKind | None) -> None:
+    def _check_end(self, writer: SimulatedWriter) -> None:
         """A writer ends for a reason only."""
         why = writer.ended
         if isinstance(why, OffsetGapError):
             assert self.has_lost_offsets, f"refused, and nothing was lost: {why}"
         elif isinstance(why, Exception):
-            assert fault is not None or self.kafka.is_silent or self.faults.in_flight, repr(why)
+            # the second thread may have met it steps ago
+            assert self.faults.struck or self.kafka.is_silent, repr(why)
 
     # -- the tables
 
@@ -467,4 +527,4 @@ class _FaultFor:
 
     def __exit__(self, *_: object) -> None:
         self._model.faults.disarm()
-        self._model._bury(self._kind)
+        self._model._bury()
