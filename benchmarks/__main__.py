@@ -1,4 +1,4 @@
-"""Run every benchmark, or the one that is named."""
+"""Run every benchmark, or those that are named; one alone may be given options of its own."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ def main() -> None:
     names = sorted(
         m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.name not in NOT_A_BENCHMARK
     )
-    wanted = sys.argv[1:] or names
+    arguments = sys.argv[1:]
+    at = next((n for n, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    wanted, options = arguments[:at] or names, arguments[at:]
     unknown = sorted(set(wanted) - set(names))
     if unknown:
         sys.exit(f"no benchmark named {', '.join(unknown)}; there are: {', '.join(names)}")
+    if options and len(wanted) != 1:
+        sys.exit("options are for one benchmark: name it before them")
     for name in wanted:
+        sys.argv[1:] = options
         import_module(f"benchmarks.{name}").main()
 
 
