@@ -24,6 +24,9 @@ MAINTENANCE_KEY: Final = "lakeward.maintenance"
 FENCE: Final = "lakeward:maintenance"
 """Transaction id of a table: the number of its compactions."""
 
+CHANGES_NO_ROW: Final = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES"})
+"""What delta-rs calls its own operations of that kind."""
+
 BUILD_FENCE: Final = "dbt:build"
 """The models' own (``lake.increments.FENCE``)."""
 
@@ -40,8 +43,7 @@ def fences(table: DeltaTable) -> list[Transaction]:
 
 def is_maintenance(commit_info: Mapping[str, Any]) -> bool:
     """Tell whether a commit moved rows to other files, or none at all, and changed none."""
-    operation = str(commit_info.get("operation", ""))
-    return MAINTENANCE_KEY in commit_info or operation in ("OPTIMIZE", "VACUUM START", "VACUUM END")
+    return MAINTENANCE_KEY in commit_info or commit_info.get("operation") in CHANGES_NO_ROW
 
 
 def step_over_maintenance(table: DeltaTable, storage_options: dict[str, str] | None) -> bool:
