@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,11 @@ class Part:
     """The first offset of the range, whether a message has it or not."""
     last: int
     """The last offset of the range, inclusive; a message or a transaction marker."""
+
+
+TIMESTAMPS_MS: Final = (0, 253_402_300_799_999)
+"""1970 to 9999, UTC. A producer may claim any 64-bit number; what lies outside is set to the end
+it passed, since most readers know no such year. Silver goes by the commit's time then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,8 @@ def columns(batch: Batch) -> Messages:
         return [(n, v.encode() if isinstance(v, str) else v) for n, v in found]
 
     count = len(polled)
-    milliseconds = np.fromiter(map(itemgetter(1), map(Message.timestamp, polled)), np.int64, count)
+    stamps = np.fromiter(map(itemgetter(1), map(Message.timestamp, polled)), np.int64, count)
+    milliseconds = np.clip(stamps, *TIMESTAMPS_MS)
     return Messages(
         topic=batch.topic,
         topic_id=batch.topic_id,
