@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 export LAKEWARD_LAUNCHED_BY := make
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format docs bench lock clean
+.PHONY: help setup demo up test lint format docs soak bench lock clean
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ format: $(READY) ## let ruff mend what it can
 docs: $(READY) ## write the pages that are generated: commands, contracts
 	@$(BIN)/python -c "from lakeward.reference import cli_reference as r; import pathlib; pathlib.Path('docs/reference/cli.md').write_text(r())"
 	@$(BIN)/lakeward contracts generate
+
+soak: $(READY) ## the writer's model on many more schedules; N=20000 SEED=1
+	@$(BIN)/python -m tests.lake.writer.simulation.run $(or $(SEED),1):$(or $(N),2000)
 
 bench: $(READY) ## benchmarks; NAME=writer for one
 	@$(BIN)/python -m benchmarks $(NAME)

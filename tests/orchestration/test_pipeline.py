@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pyarrow as pa
@@ -30,8 +31,9 @@ DAY_THREE = DAY_ONE + timedelta(days=2)
 
 
 @pytest.fixture(scope="module")
-def instance() -> DagsterInstance:
-    return DagsterInstance.ephemeral()
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +189,9 @@ def test_the_audit_job_proves_the_promise_and_fails_when_it_is_broken(
 
 
 def test_a_blocking_rule_that_fails_stops_silver_and_gold(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, instance: DagsterInstance
 ) -> None:
     path = tmp_path_factory.mktemp("blocked") / "home"
-    instance = DagsterInstance.ephemeral()
     with EmbeddedBroker(path):
         home = make_home(path)
         send_events(home.ingest, 300, LAST_DAY, timedelta(days=1), seed=9)
