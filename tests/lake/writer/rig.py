@@ -81,6 +81,7 @@ class Rig:
     ledger: list[str] = field(default_factory=list)
     """The ids of the good events that the broker has acknowledged."""
     poison: int = 0
+    _writing_contract: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def make(cls, kafka: KafkaForTest, partitions: int = 2, **settings: Any) -> Rig:
@@ -107,10 +108,11 @@ class Rig:
     def contract_file(self) -> Path:
         """The contract of this topic, written when asked for."""
         folder = self.kafka.settings.home / "contracts"
-        folder.mkdir(exist_ok=True)
         path = folder / "visits.odcs.yaml"
-        if not path.exists():
-            path.write_text(CONTRACT_FILE.format(topic=self.topic))
+        with self._writing_contract:  # two writers of a test may ask at once
+            if not path.exists():
+                folder.mkdir(exist_ok=True)
+                path.write_text(CONTRACT_FILE.format(topic=self.topic))
         return path
 
     @property
