@@ -8,17 +8,15 @@ are the floor: what parsing alone takes, without saying whether a value fits.
 from __future__ import annotations
 
 import json
-import random
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import orjson
 import pyarrow as pa
 
 from benchmarks.report import Figure, publish
+from benchmarks.rig.clickstream import clickstream, with_faults
 from ingest.contracts.registry import load_contracts
 from lake.writer.decode import Decoder
 from lake.writer.duckdb_batch import DuckdbBatch
@@ -27,52 +25,6 @@ from lake.writer.messages import Messages
 MESSAGES = 200_000
 BATCH = 50_000
 ROUNDS = 5
-START = datetime(2025, 6, 1, tzinfo=UTC)
-
-
-def clickstream(count: int, seed: int) -> list[bytes]:
-    """Make ``count`` clickstream messages of 15 members and about 426 bytes."""
-    draw = random.Random(seed)
-    return [
-        orjson.dumps(
-            {
-                "event_id": str(uuid.UUID(int=draw.getrandbits(128), version=4)),
-                "tenant_id": f"tenant-{draw.randrange(5)}",
-                "session_id": f"s-{draw.getrandbits(64):016x}",
-                "user_id": f"u-{draw.randrange(10**6):06d}",
-                "timestamp": f"{START + timedelta(milliseconds=draw.randrange(10**9)):%FT%T}.123Z",
-                "event_type": draw.choice(["page_view", "click", "scroll", "form_interaction"]),
-                "page_type": draw.choice(["homepage", "whitepaper", "presale", "tokenomics"]),
-                "page_url": f"https://nova.example/{draw.choice(['', 'team', 'presale/step-2'])}",
-                "referrer": "https://www.google.com/",
-                "country": draw.choice(["US", "DE", "JP", "KR", "SG"]),
-                "device_type": draw.choice(["desktop", "mobile", "tablet"]),
-                "browser": draw.choice(["Chrome", "Safari", "Firefox"]),
-                "page_load_time": round(draw.uniform(0.1, 5), 3),
-                "scroll_depth": draw.randrange(101),
-                "ico_website_id": f"site-{draw.randrange(20):02d}",
-            }
-        )
-        for _ in range(count)
-    ]
-
-
-def with_faults(values: Sequence[bytes], seed: int) -> list[bytes]:
-    """Break 1 % of the messages, and give 5 % a member that must be rescued."""
-    draw = random.Random(seed)
-    return [_faulty(value, draw.random()) for value in values]
-
-
-def _faulty(value: bytes, chance: float) -> bytes:
-    if chance < 0.005:
-        return value[: len(value) * 2 // 3]
-    if chance < 0.01:
-        return value.replace(b'"event_id"', b'"event"', 1)
-    if chance < 0.035:
-        return value[:-1] + b',"plugin":{"version":"1.2"}}'
-    if chance < 0.06:
-        return orjson.dumps({**orjson.loads(value), "page_load_time": "fast"})
-    return value
 
 
 def batches(values: Sequence[bytes]) -> list[Messages]:

@@ -1,0 +1,1 @@
+"""What the benchmarks share: brokers, filled topics, watched processes, drained topics."""
