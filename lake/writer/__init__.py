@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lake.writer.loop import Progress
+    from lake.writer.progress import Progress
     from lake.writer.service import run
 
 __all__ = ["Progress", "run"]
@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
 
         return run
     if name == "Progress":
-        from lake.writer.loop import Progress
+        from lake.writer.progress import Progress
 
         return Progress
     raise AttributeError(name)

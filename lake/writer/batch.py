@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from confluent_kafka import Message
 
-from lake.writer.messages import Headers, Messages
+from lake.writer.messages import Decoded, Messages
 from lake.writer.source import Source
 
 
@@ -29,9 +24,23 @@ class Part:
     """The last offset of the range, inclusive; a message or a transaction marker."""
 
 
-TIMESTAMPS_MS: Final = (0, 253_402_300_799_999)
-"""1970 to 9999, UTC. A producer may claim any 64-bit number; what lies outside is set to the end
-it passed, since most readers know no such year. Silver goes by the commit's time then."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Messages that are decoded together, maybe before their flush is due."""
+
+    partition: pa.Array
+    """int32, one entry a message."""
+    offset: pa.Array
+    """int64, one entry a message."""
+    decoded: Callable[[], Decoded]
+    """Waits for what became of the messages; raises what decoding raised."""
+    dropped: set[int] = field(default_factory=set)
+    """Partitions that were taken away since: their messages here are nobody's."""
+
+    @classmethod
+    def of(cls, messages: Messages, decode: Callable[[Messages], Callable[[], Decoded]]) -> Piece:
+        """Begin to decode messages; their bytes are kept no longer than that takes."""
+        return cls(messages.partition, messages.offset, decode(messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,51 +50,7 @@ class Batch:
     topic: str
     topic_id: str
     parts: tuple[Part, ...]
-    polled: Sequence[Message]
+    pieces: tuple[Piece, ...]
     """In poll order; may be empty when only transaction markers were passed."""
     size: int
     """Payload bytes."""
-
-
-def columns(batch: Batch) -> Messages:
-    """Return a batch's messages as Arrow columns, with one pass of C code over each property."""
-    polled = batch.polled
-
-    def headers_of(row: int) -> Headers | None:
-        found: Any = polled[row].headers()
-        if found is None:
-            return None
-        return [(n, v.encode() if isinstance(v, str) else v) for n, v in found]
-
-    count = len(polled)
-    stamps = np.fromiter(map(itemgetter(1), map(Message.timestamp, polled)), np.int64, count)
-    milliseconds = np.clip(stamps, *TIMESTAMPS_MS)
-    return Messages(
-        topic=batch.topic,
-        topic_id=batch.topic_id,
-        partition=pa.array(np.fromiter(map(Message.partition, polled), np.int32, count)),
-        offset=pa.array(np.fromiter(map(Message.offset, polled), np.int64, count)),
-        appended_at=pa.array(milliseconds * 1000).cast(pa.timestamp("us", "UTC")),
-        # a list is read twice as fast as an iterator
-        key=pa.array(list(map(Message.key, polled)), pa.binary()),
-        value=pa.array(list(map(Message.value, polled)), pa.large_binary()),
-        headers_of=headers_of,
-    )
-
-
-def select(messages: Messages, keep: np.ndarray[Any, np.dtype[np.bool_]]) -> Messages:
-    """Return the messages whose entry in ``keep`` is true."""
-    if keep.all():
-        return messages
-    rows = np.flatnonzero(keep)
-    take = pa.array(rows)
-    return Messages(
-        topic=messages.topic,
-        topic_id=messages.topic_id,
-        partition=pc.take(messages.partition, take),
-        offset=pc.take(messages.offset, take),
-        appended_at=pc.take(messages.appended_at, take),
-        key=pc.take(messages.key, take),
-        value=pc.take(messages.value, take),
-        headers_of=lambda row: messages.headers_of(int(rows[row])),
-    )

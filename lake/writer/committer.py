@@ -1,4 +1,4 @@
-"""The second thread: decodes and commits while the first one polls."""
+"""The thread that commits, while others poll and decode."""
 
 from __future__ import annotations
 
@@ -85,8 +85,10 @@ class Committer:
                     result = self._write(batch)
                 except BaseException as error:  # noqa: BLE001 - handed to the polling thread
                     self._failure = error
+            size = batch.size
+            del batch  # not to keep its rows until the next one comes
             with self._changed:
-                self._waiting_bytes -= batch.size
+                self._waiting_bytes -= size
                 self._waiting -= 1
                 if result is not None:
                     self._results.append(result)

@@ -121,7 +121,7 @@ class Decoder:
                 pa.array([reject.detail for reject in rejects], pa.string()),
                 messages.value.take(at).cast(pa.binary()),
                 messages.key.take(at).cast(pa.binary()),
-                pa.array([_headers(messages.headers_of(row)) for row in rejects_at], pa.string()),
+                pa.array(_headers(messages, rejects_at), pa.string()),
                 pa.repeat(pa.scalar(_FIRST_ATTEMPT, pa.int32()), count),
                 *self._trace(messages, at),
             ],
@@ -156,7 +156,13 @@ def _column(values: tuple[object, ...], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _headers(headers: Headers | None) -> str | None:
+def _headers(messages: Messages, rows: list[int]) -> list[str | None]:
+    if messages.headers is None:
+        return [None] * len(rows)
+    return [_as_json(messages.headers[row]) for row in rows]
+
+
+def _as_json(headers: Headers | None) -> str | None:
     if headers is None:
         return None
     return json.dumps(

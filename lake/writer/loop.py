@@ -1,7 +1,8 @@
-"""The writer's loop: poll, buffer, flush; and what to do when partitions come and go.
+"""The writer's loop: poll, buffer, flush.
 
-Two threads: this one polls and keeps the buffers, the committer decodes and commits. Positions
-come from the tables alone; what is committed to Kafka is for lag displays.
+Three threads: this one polls and keeps the buffers, the second decodes what is buffered, the third
+commits what is due. Positions come from the tables alone; what is committed to Kafka is for lag
+displays.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
 
 from confluent_kafka import (
     OFFSET_END,
@@ -22,20 +23,26 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
-from deltalake.exceptions import DeltaError
 
-from ingest.errors import BrokerError, TopicError
-from ingest.kafka import LIBRDKAFKA_LOGGER, client_config
+from ingest.errors import BrokerError
+from ingest.kafka import LIBRDKAFKA_LOGGER
 from ingest.settings import IngestSettings
-from lake.errors import CommitError, LakePathError, OffsetGapError, in_one_line
+from lake.errors import OffsetGapError
 from lake.settings import LakeSettings
 from lake.writer.batch import Batch
 from lake.writer.broker_view import BrokerView
-from lake.writer.buffer import Cursor, TopicBuffer, by_source
+from lake.writer.buffer import TopicBuffer
 from lake.writer.committer import Committer
+from lake.writer.consuming import MAX_POLL_SECONDS, configuration, fatal, session_seconds
+from lake.writer.decoding import Decoding
+from lake.writer.messages import Decoded, Messages
+from lake.writer.partitions import Partitions
 from lake.writer.patience import Patience
+from lake.writer.polled import sorted_in
+from lake.writer.progress import Progress
 from lake.writer.sink import Flushed
 from lake.writer.sinks import Sinks
+from lake.writer.source import Source
 from lake.writer.start import HINT, StartingPoints, TopicPartitionKey
 
 logger = logging.getLogger(__name__)
@@ -44,40 +51,10 @@ POLL_MESSAGES: Final = 10_000
 POLL_SECONDS: Final = 0.1
 ID_CHECK_SECONDS: Final = 5.0
 PROGRESS_SECONDS: Final = 1.0
-EMBEDDED_SESSION_SECONDS: Final = 6.0
-MAX_POLL_SECONDS: Final = 300.0
 RESETS_IN_A_ROW: Final = 3
 BATCHES_WAITING: Final = 4
 SILENT_BROKER_SECONDS: Final = 30.0
-BEGIN_AGAIN_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
-"""Pauses between tries to begin while the lake or the broker is away; the last one repeats."""
-
-AWAY: Final = (BrokerError, CommitError, LakePathError, DeltaError, OSError)
-"""What is raised when the lake or the broker does not answer."""
 ASK_AGAIN_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What a run of the writer has done so far."""
-
-    messages: int = 0
-    """Messages whose fate is settled in the tables."""
-    rows: int = 0
-    """Bronze rows."""
-    dead: Mapping[str, int] = field(default_factory=dict)
-    """Dead letters by reason."""
-    rescued_fields: int = 0
-    commits: int = 0
-    fenced: int = 0
-    """How often another writer had moved a partition."""
-    lag: int | None = None
-    """Messages in Kafka that are not in the tables yet, as last heard; None: not heard."""
-    buffered: int = 0
-    """Messages polled and not yet handed to a commit."""
-    seconds: float = 0.0
-    partitions: int = 0
-    """Partitions this process holds."""
 
 
 class WriterLoop:
@@ -102,7 +79,6 @@ class WriterLoop:
         self._lake = lake
         self._sinks = sinks
         self._view = view
-        self._points = points
         self._is_static = is_static
         self._until_current = until_current
         self._stop = stop
@@ -110,13 +86,9 @@ class WriterLoop:
         self._on_progress = on_progress
         self._clock = clock
         self._is_embedded = is_embedded
-        self._cursors: dict[TopicPartitionKey, Cursor] = {}
+        self._session_seconds = session_seconds(lake, is_embedded=is_embedded)
         self._buffers: dict[tuple[str, str], TopicBuffer] = {}
         self._targets: dict[TopicPartitionKey, int] = {}
-        self._seeks: dict[TopicPartitionKey, int] = {}
-        self._waiting: set[TopicPartitionKey] = set()
-        self._begin_at = 0.0
-        self._begin_tries = 0
         self._resets: Counter[TopicPartitionKey] = Counter()
         self._failure: Exception | None = None
         self._is_ending = False
@@ -125,8 +97,28 @@ class WriterLoop:
         self._ids_checked = clock()
         self._silent_since: float | None = None
         self._told = clock()
+        self._decoding = Decoding(self._decode)
         self._committer = Committer(self._write)
-        self._consumer = Consumer(self._configuration(ingest), logger=LIBRDKAFKA_LOGGER)
+        self._consumer = Consumer(
+            configuration(
+                ingest,
+                lake,
+                is_embedded=is_embedded,
+                is_static=is_static,
+                on_error=self._note_broker,
+            ),
+            logger=LIBRDKAFKA_LOGGER,
+        )
+        self._partitions = Partitions(
+            self._consumer,
+            view,
+            points,
+            is_idle=self._is_idle,
+            forget=self._forget,
+            patience=patience,
+            clock=clock,
+        )
+        self._cursors = self._partitions.cursors
 
     def run(self) -> Progress:
         """Run to the end and return what was done.
@@ -142,7 +134,9 @@ class WriterLoop:
                 fenced = self._finish()
                 if self._stop.is_set() or not (self._until_current and fenced):
                     break
-                self._resync(fenced)  # another writer moved them, maybe not as far as asked
+                self._partitions.resync(
+                    fenced
+                )  # another writer moved them, maybe not as far as asked
             return self._told_progress()
         except KafkaException as failure:
             raise BrokerError(f"Kafka refuses this writer: {failure.args[0].str()}") from failure
@@ -154,15 +148,15 @@ class WriterLoop:
             self._cursors.clear()
             self._buffers.clear()
             self._committer.close()
+            self._decoding.close()
             self._consumer.close()
 
     def _turn(self) -> None:
         self._hold_back()
         self._take(self._consumer.consume(POLL_MESSAGES, POLL_SECONDS))
         self._flush_due()
-        self._resync(self._serve_results())
-        self._begin_waiting()
-        self._retry_seeks()
+        self._partitions.resync(self._serve_results())
+        self._partitions.catch_up_with_duties()
         self._check_topic_ids()
         self._check_broker()
         self._tell()
@@ -172,7 +166,7 @@ class WriterLoop:
     def _join(self) -> None:
         if self._is_static:
             keys = self._view.partitions(self._sinks.topics)
-            self._consumer.assign(self._begin(keys))
+            self._consumer.assign(self._partitions.begin(keys))
             if self._until_current and not self._is_embedded:
                 self._targets = self._view.stable_ends(keys)
         else:
@@ -184,63 +178,19 @@ class WriterLoop:
                 on_lost=self._on_lost,
             )
 
-    def _begin(self, keys: Iterable[TopicPartitionKey]) -> list[TopicPartition]:
-        """Make a cursor for each partition, from the tables and what Kafka offers."""
-        wanted = list(keys)
+    def _is_idle(self) -> bool:
+        """Wait until what was handed to the committer is settled; False when time is up."""
         seconds = MAX_POLL_SECONDS if self._patience is None else self._session_seconds / 2
-        if not self._committer.wait(0, seconds):
-            raise CommitError("the lake takes no commit while partitions are taken over")
-        starts = self._points.find(self._view.offered(wanted))
-        for key, start in starts.items():
-            self._cursors[key] = Cursor.at(start.source, start.held, start.first)
-            logger.info(
-                "partition_begins",
-                extra={"source": str(start.source), "held": start.held, "first": start.first},
-            )
-        return [TopicPartition(*key, starts[key].first) for key in wanted]
+        return self._committer.wait(0, seconds)
 
-    def _begin_or_wait(self, keys: Iterable[TopicPartitionKey]) -> list[TopicPartition]:
-        """Begin, or where the lake or the broker is away note that this is still to be done.
-
-        A writer that is to end does not wait: it fails.
-        """
-        wanted = list(keys)
-        try:
-            begun = self._begin(wanted)
-        except AWAY as failure:
-            if self._patience is None or self._patience.is_over:
-                raise
-            self._waiting.update(wanted)
-            pause = BEGIN_AGAIN_SECONDS[min(self._begin_tries, len(BEGIN_AGAIN_SECONDS) - 1)]
-            self._begin_tries += 1
-            self._begin_at = self._clock() + pause
-            logger.warning(
-                "cannot_begin", extra={"partitions": len(wanted), "why": in_one_line(failure)}
-            )
-            return []
-        self._begin_tries = 0
-        return begun
-
-    def _begin_waiting(self) -> None:
-        """Try again to begin what could not begin; those partitions are paused until then."""
-        if not self._waiting or self._clock() < self._begin_at:
-            return
-        begun = self._begin_or_wait(sorted(self._waiting))
-        self._seek(begun)
-        if begun:
-            self._waiting.clear()
-            self._consumer.resume(begun)
+    def _forget(self, source: Source) -> None:
+        buffer = self._buffers.get((source.topic, source.topic_id))
+        if buffer is not None:
+            buffer.drop(source)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
-            self._drop(self._cursors)
-            keys = [(tp.topic, tp.partition) for tp in partitions]
-            begun = self._begin_or_wait(keys)
-            consumer.assign(begun or [TopicPartition(*key, OFFSET_END) for key in keys])
-            if self._waiting:
-                consumer.pause(partitions)
-            elif self._patience is not None:
-                consumer.resume(partitions)  # in case they were paused when they went
+            self._partitions.assign(consumer, partitions, OFFSET_END)
         except Exception as error:  # noqa: BLE001 - raised by the loop, not through librdkafka
             self._failure = error
             consumer.assign([])
@@ -255,49 +205,12 @@ class WriterLoop:
             self._serve_results()
         except Exception as error:  # noqa: BLE001 - raised by the loop, not through librdkafka
             self._failure = error
-        self._drop((tp.topic, tp.partition) for tp in partitions)
+        self._partitions.drop((tp.topic, tp.partition) for tp in partitions)
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Drop what is buffered: another writer may have it already."""
         logger.warning("partitions_lost", extra={"partitions": len(partitions)})
-        self._drop((tp.topic, tp.partition) for tp in partitions)
-
-    def _drop(self, keys: Iterable[TopicPartitionKey]) -> None:
-        for key in list(keys):
-            cursor = self._cursors.pop(key, None)
-            self._seeks.pop(key, None)
-            self._waiting.discard(key)
-            if cursor is not None:
-                buffer = self._buffers.get((cursor.source.topic, cursor.source.topic_id))
-                if buffer is not None:
-                    buffer.drop(cursor.source)
-
-    def _resync(self, keys: Iterable[TopicPartitionKey]) -> None:
-        """Forget what was buffered for partitions and go on from what the tables hold."""
-        ours = [key for key in keys if key in self._cursors]
-        if not ours:
-            return
-        self._drop(ours)
-        self._seek(self._begin_or_wait(ours))
-        if self._waiting:
-            self._consumer.pause([TopicPartition(*key) for key in ours])
-
-    def _seek(self, positions: Iterable[TopicPartition]) -> None:
-        for position in positions:
-            key = position.topic, position.partition
-            self._cursors[key].is_seeking = True
-            self._seeks[key] = position.offset
-        self._retry_seeks()
-
-    def _retry_seeks(self) -> None:
-        for key, offset in list(self._seeks.items()):
-            try:
-                self._consumer.seek(TopicPartition(*key, offset))
-            except KafkaException as failure:
-                logger.info("seek_again", extra={"partition": str(key), "why": str(failure)})
-                continue
-            del self._seeks[key]
-            self._cursors[key].is_seeking = False
+        self._partitions.drop((tp.topic, tp.partition) for tp in partitions)
 
     # -- messages
 
@@ -307,21 +220,23 @@ class WriterLoop:
         if not polled:
             return
         self._silent_since = None
-        messages = [message for message in polled if message.error() is None]
+        failed = [message for message in polled if message.error() is not None]
+        messages = polled
+        if failed:
+            messages = [message for message in polled if message.error() is None]
         now = self._clock()
-        if messages:
-            for cursor, theirs in by_source(messages, self._cursors):
-                self._buffer(cursor).add(theirs, now)
-                self._resets.pop((cursor.source.topic, cursor.source.partition), None)
-        if len(messages) != len(polled):
-            for message in polled:
-                error = message.error()
-                if error is not None:
-                    key = message.topic() or "", message.partition() or 0
-                    if error.code() == KafkaError._PARTITION_EOF:
-                        self._take_end(key, message.offset() or 0, now)
-                    else:
-                        self._take_error(key, error)
+        for chunk in sorted_in(messages, self._cursors):
+            self._buffer(chunk.topic, chunk.topic_id).add(chunk, now)
+            if self._resets:
+                for number in chunk.partition.unique().to_pylist():
+                    self._resets.pop((chunk.topic, number), None)
+        for message in failed:
+            key, error = (message.topic() or "", message.partition() or 0), message.error()
+            assert error is not None
+            if error.code() == KafkaError._PARTITION_EOF:
+                self._take_end(key, message.offset() or 0, now)
+            else:
+                self._take_error(key, error)
 
     def _take_end(self, key: TopicPartitionKey, end: int, now: float) -> None:
         cursor = self._cursors.get(key)
@@ -331,29 +246,19 @@ class WriterLoop:
         if end - 1 > cursor.last:
             # only transaction markers, aborted or compacted messages lie between: pass them too
             cursor.last = end - 1
-            self._buffer(cursor).touch(now)
+            self._buffer(cursor.source.topic, cursor.source.topic_id).touch(now)
 
     def _take_error(self, key: TopicPartitionKey, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             self._out_of_range(key, error)
-        elif error.code() in _TOPIC_GONE:
-            raise TopicError(
-                f"the topic {key[0]} can no longer be read: {error.str()}",
-                hint="Was it deleted, or the right to read it taken away?",
-            )
-        elif error.code() in _NEVER_A_MEMBER:
-            raise BrokerError(
-                f"Kafka does not let this writer into its group: {error.str()}",
-                hint=_NEVER_A_MEMBER[error.code()],
-            )
         elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
             # the partitions are lost; librdkafka joins again at the next poll
             logger.warning("poll_came_too_late", extra={"why": error.str()})
-            self._drop(self._cursors)
-        elif error.fatal() or not error.retriable():
+            self._partitions.drop(self._cursors)
+        elif (failure := fatal(key[0], error)) is not None:
+            raise failure
+        elif not error.retriable():
             logger.warning("consumer_error", extra={"why": error.str(), "error": error.name()})
-            if error.fatal():
-                raise BrokerError(f"Kafka refuses this writer: {error.str()}")
         else:
             logger.info("consumer_error", extra={"why": error.str(), "error": error.name()})
 
@@ -367,12 +272,12 @@ class WriterLoop:
                 f"{self._cursors[key].first if key in self._cursors else '?'}: {error.str()}",
                 hint=HINT,
             )
-        self._resync([key])
+        self._partitions.resync([key])
 
-    def _buffer(self, cursor: Cursor) -> TopicBuffer:
-        key = cursor.source.topic, cursor.source.topic_id
+    def _buffer(self, topic: str, topic_id: str) -> TopicBuffer:
+        key = topic, topic_id
         if key not in self._buffers:
-            self._buffers[key] = TopicBuffer(*key)
+            self._buffers[key] = TopicBuffer(topic, topic_id, self._decoding.begin)
         return self._buffers[key]
 
     def _hold_back(self) -> None:
@@ -430,6 +335,9 @@ class WriterLoop:
             if parts:
                 self._committer.submit(batch)
 
+    def _decode(self, messages: Messages) -> Decoded:
+        return self._sinks[messages.topic].decode(messages)
+
     def _write(self, batch: Batch) -> Flushed:
         """Commit a batch, after Kafka said that the topic is still the one that was polled.
 
@@ -467,25 +375,15 @@ class WriterLoop:
             cursor = self._cursors.get((source.topic, source.partition))
             if cursor is not None and cursor.source == source:
                 cursor.settled = last + 1
-        done = self._progress
-        self._progress = replace(
-            done,
-            messages=done.messages + flushed.messages,
-            rows=done.rows + flushed.rows,
-            dead=dict(Counter(done.dead) + flushed.dead),
-            rescued_fields=done.rescued_fields + flushed.rescued_fields,
-            commits=done.commits + bool(flushed.landed),
-            fenced=done.fenced + len(flushed.fenced),
-        )
-
+        self._progress = self._progress.after(flushed)
         logger.info(
             "flushed",
             extra={
-                "topic": flushed.batch.topic,
+                "topic": flushed.topic,
                 "messages": flushed.messages,
                 "rows": flushed.rows,
                 "dead": sum(flushed.dead.values()),
-                "bytes": flushed.batch.size,
+                "bytes": flushed.size,
                 "fenced": len(flushed.fenced),
             },
         )
@@ -515,7 +413,7 @@ class WriterLoop:
     def _has_caught_up(self) -> bool:
         if not self._until_current or (not self._cursors and not self._is_static):
             return False
-        return not self._seeks and all(
+        return not self._partitions.is_seeking and all(
             cursor.has_reached_end
             or (key in self._targets and cursor.last + 1 >= self._targets[key])
             for key, cursor in self._cursors.items()
@@ -567,7 +465,7 @@ class WriterLoop:
         return replace(
             self._progress,
             lag=self._lag(),
-            buffered=sum(len(buffer.polled) for buffer in self._buffers.values()),
+            buffered=sum(buffer.messages for buffer in self._buffers.values()),
             seconds=self._clock() - self._began,
             partitions=len(self._cursors),
         )
@@ -580,58 +478,6 @@ class WriterLoop:
                 return None
             lag += max(0, high - cursor.settled)
         return lag
-
-    @property
-    def _session_seconds(self) -> float:
-        if self._is_embedded:
-            return min(EMBEDDED_SESSION_SECONDS, self._lake.session_seconds)
-        return self._lake.session_seconds
-
-    def _configuration(self, ingest: IngestSettings) -> dict[str, Any]:
-        session = int(self._session_seconds * 1000)
-        # the embedded broker's group joins wait for max.poll.interval.ms
-        poll = session if self._is_embedded else max(session, int(MAX_POLL_SECONDS * 1000))
-        configuration: dict[str, Any] = {
-            "session.timeout.ms": session,
-            "heartbeat.interval.ms": min(3000, session // 3),
-            "max.poll.interval.ms": poll,
-            "fetch.wait.max.ms": 100,
-            "fetch.queue.backoff.ms": 50,
-            "queued.max.messages.kbytes": max(1024, self._lake.flush_bytes // 1024),
-            **client_config(ingest),
-            "group.id": self._lake.writer_name,
-            "group.protocol": "classic",
-            "partition.assignment.strategy": "range,roundrobin",  # all are given up, then assigned
-            "auto.offset.reset": "error",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "error_cb": self._note_broker,
-        }
-        if self._lake.writer_instance is not None and not self._is_static:
-            configuration["group.instance.id"] = self._lake.writer_instance
-        return configuration
-
-
-_TOPIC_GONE: Final = frozenset(
-    {
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    }
-)
-
-_NEVER_A_MEMBER: Final = {
-    KafkaError.INVALID_SESSION_TIMEOUT: "LAKEWARD_SESSION_SECONDS must lie between the broker's "
-    "group.min.session.timeout.ms (by default 6 s) and group.max.session.timeout.ms.",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "The user needs the right to read as this group; its "
-    "name is LAKEWARD_WRITER_NAME.",
-    KafkaError.INCONSISTENT_GROUP_PROTOCOL: "Another program is in a group of this name: give "
-    "this writer another LAKEWARD_WRITER_NAME, before its first commit.",
-    KafkaError.INVALID_GROUP_ID: "The group's name is LAKEWARD_WRITER_NAME.",
-}
 
 
 def _made_again(topic: str, before: str, present: str) -> OffsetGapError:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -26,8 +30,59 @@ class Messages:
     """binary; null where the message has none."""
     value: pa.Array
     """binary or large_binary; null is a tombstone."""
-    headers_of: Callable[[int], Headers | None]
-    """The headers of one message, by its row; asked for dead letters only."""
+    headers: Sequence[Headers | None] | None = None
+    """One entry a message, or None when none of them has headers; kept for dead letters."""
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def select(self, keep: np.ndarray[Any, np.dtype[np.bool_]]) -> Messages:
+        """Return the messages whose entry in ``keep`` is true."""
+        if keep.all():
+            return self
+        rows = np.flatnonzero(keep)
+        take = pa.array(rows)
+        return Messages(
+            self.topic,
+            self.topic_id,
+            pc.take(self.partition, take),
+            pc.take(self.offset, take),
+            pc.take(self.appended_at, take),
+            pc.take(self.key, take),
+            pc.take(self.value, take),
+            None if self.headers is None else [self.headers[row] for row in rows.tolist()],
+        )
+
+
+def together(chunks: Sequence[Messages]) -> Messages:
+    """Return the messages of several chunks of one topic as one.
+
+    Raises:
+        ValueError: there is no chunk.
+    """
+    if not chunks:
+        raise ValueError("no messages to put together")
+    first = chunks[0]
+    if len(chunks) == 1:
+        return first
+    headers = None
+    if any(chunk.headers is not None for chunk in chunks):
+        headers = list(
+            chain.from_iterable(
+                repeat(None, len(chunk)) if chunk.headers is None else chunk.headers
+                for chunk in chunks
+            )
+        )
+    return Messages(
+        first.topic,
+        first.topic_id,
+        pa.concat_arrays([chunk.partition for chunk in chunks]),
+        pa.concat_arrays([chunk.offset for chunk in chunks]),
+        pa.concat_arrays([chunk.appended_at for chunk in chunks]),
+        pa.concat_arrays([chunk.key for chunk in chunks]),
+        pa.concat_arrays([chunk.value for chunk in chunks]),
+        headers,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from lake.journal import Journal
 from lake.settings import LakeSettings
 from lake.tables import Lake
 from lake.writer.broker_view import BrokerView
-from lake.writer.loop import Progress, WriterLoop
+from lake.writer.loop import WriterLoop
 from lake.writer.others import left_to_others
 from lake.writer.patience import Patience
 from lake.writer.presence import is_present, present
+from lake.writer.progress import Progress
 from lake.writer.sinks import Sinks
 from lake.writer.start import StartingPoints
 from lake.writer.target import check_writable

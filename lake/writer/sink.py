@@ -28,31 +28,33 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lake.errors import CommitError
+from lake.schema import decoded_dead_letter_schema, decoded_schema
 from lake.tables import DEAD_LETTERS
-from lake.writer.batch import Batch, Part, columns, select
+from lake.writer.batch import Batch, Part
 from lake.writer.commit import Mark, Outcome, Span, TransactionalTable, without
 from lake.writer.decode import Decoder
 from lake.writer.limit import DeadLetterLimit
 from lake.writer.messages import Decoded, Messages
 from lake.writer.patience import Patience
 from lake.writer.source import Source
+from lake.writer.taken import Offsets, Taken, counts_of, take
 
 logger = logging.getLogger(__name__)
 
 CLAIM_ATTEMPTS: Final = 5
 
-Offsets = np.ndarray[Any, np.dtype[np.int64]]
-NO_OFFSETS: Final = np.zeros(0, dtype=np.int64)
+NO_OFFSETS: Final[Offsets] = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
     """What became of a batch."""
 
-    batch: Batch
+    topic: str
+    size: int
+    """Payload bytes."""
     landed: Mapping[Source, int]
     """Sources whose part is in the tables, with the last offset held."""
     fenced: frozenset[Source]
@@ -89,6 +91,10 @@ class Sink:
         self._token = token
         self._patience = patience
         self._table = decoder.contract.name
+        self._nothing = (
+            decoded_schema(decoder.contract).empty_table(),
+            decoded_dead_letter_schema().empty_table(),
+        )
         self._ahead: dict[Source, Offsets] = {}
         """Offsets beyond bronze's position that the dead-letter table holds already."""
         self._dead_marks: dict[Source, tuple[int | None, int | None]] = {}
@@ -134,36 +140,34 @@ class Sink:
                 self._ahead[source] = self._dead_offsets_beyond(source, position)
             return positions
 
+    def decode(self, messages: Messages) -> Decoded:
+        """Decode messages, whoever they turn out to belong to; for use by one thread at a time."""
+        decoded = self._decoder.decode(messages)
+        if decoded.rows.num_rows + decoded.dead.num_rows != len(messages):
+            raise AssertionError(f"decoding {self._table} lost or doubled messages")
+        return decoded
+
     def write(self, batch: Batch) -> Flushed:
-        """Decode a batch and commit it to both tables.
+        """Commit a batch to both tables.
 
         Raises:
             DeadLetterLimitError: too many are dead letters; nothing of the batch was written.
             CommitError: a table cannot be written, and patience is over; what was written will be
                 found again.
         """
+        for piece in batch.pieces:
+            piece.decoded()  # before the lock is taken, which others may wait for
         with self._lock:
-            messages = columns(batch)
-            known_dead = self._known_dead(messages)
-            decoded = self._decoder.decode(select(messages, ~known_dead))
-            if decoded.rows.num_rows + decoded.dead.num_rows + known_dead.sum() != len(known_dead):
-                raise AssertionError(f"decoding {self._table} lost or doubled messages")
-            reasons: Counter[str] = Counter(decoded.dead["reason"].to_pylist())
+            taken = take(batch, self._ahead, self._nothing)
+            reasons: Counter[str] = Counter(taken.dead["reason"].to_pylist())
             if self._limit is not None:
-                newly_dead = _is_one_of(messages, decoded.dead)
-                self._limit.check(known_dead | newly_dead, reasons)
-            return self._commit(batch, messages, decoded, reasons)
+                self._limit.check(taken.known_dead | taken.newly_dead, reasons)
+            return self._commit(batch, taken, reasons)
 
-    def _commit(
-        self,
-        batch: Batch,
-        messages: Messages,
-        decoded: Decoded,
-        reasons: Counter[str],
-    ) -> Flushed:
-        counted = _counts(messages)
-        rows = _counts_of(decoded.rows)
-        new_dead = _counts_of(decoded.dead)
+    def _commit(self, batch: Batch, taken: Taken, reasons: Counter[str]) -> Flushed:
+        counted = taken.messages
+        rows = counts_of(taken.rows)
+        new_dead = counts_of(taken.dead)
 
         def record(part: Part) -> dict[str, Any]:
             number = part.source.partition
@@ -180,11 +184,11 @@ class Sink:
 
         fenced: frozenset[Source] = frozenset()
         parts = batch.parts
-        bronze_rows = decoded.rows
+        bronze_rows = taken.rows
         dirty = [part for part in parts if new_dead[part.source.partition]]
         if dirty:
             spans = [self._dead_span(part, record(part)) for part in dirty]
-            outcome = self._dead_letters.commit(spans, decoded.dead, patience=self._patience)
+            outcome = self._dead_letters.commit(spans, taken.dead, patience=self._patience)
             fenced = outcome.fenced
             for span in spans:
                 if span.source in outcome.landed:
@@ -206,15 +210,14 @@ class Sink:
             self._ahead[source] = ahead[ahead > last]
         numbers = [source.partition for source in landed]
         return Flushed(
-            batch=batch,
+            topic=batch.topic,
+            size=batch.size,
             landed=landed,
             fenced=fenced,
             messages=sum(counted[n] for n in numbers),
             rows=sum(rows[n] for n in numbers),
-            dead=Counter(without(decoded.dead, fenced)["reason"].to_pylist())
-            if fenced
-            else reasons,
-            rescued_fields=decoded.rescued_fields,
+            dead=Counter(without(taken.dead, fenced)["reason"].to_pylist()) if fenced else reasons,
+            rescued_fields=taken.rescued_fields,
         )
 
     def _claim(self, table: TransactionalTable, sources: list[Source]) -> frozenset[Source]:
@@ -281,41 +284,6 @@ class Sink:
                 "dead_letters_ahead", extra={"source": str(source), "messages": len(offsets)}
             )
         return offsets
-
-    def _known_dead(self, messages: Messages) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        known = np.zeros(len(messages.offset), dtype=bool)
-        for source, offsets in self._ahead.items():
-            if not len(offsets):
-                continue
-            if (source.topic, source.topic_id) != (messages.topic, messages.topic_id):
-                continue
-            theirs = messages.partition.to_numpy() == source.partition
-            known |= theirs & np.isin(messages.offset.to_numpy(), offsets)
-        return known
-
-
-def _is_one_of(messages: Messages, dead: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    found = np.zeros(len(messages.offset), dtype=bool)
-    if dead.num_rows:
-        partitions, offsets = messages.partition.to_numpy(), messages.offset.to_numpy()
-        dead_partitions, dead_offsets = dead["_partition"].to_numpy(), dead["_offset"].to_numpy()
-        for number in np.unique(dead_partitions):
-            theirs = dead_offsets[dead_partitions == number]
-            found |= (partitions == number) & np.isin(offsets, theirs)
-    return found
-
-
-def _counts(messages: Messages) -> Counter[int]:
-    return _counted(messages.partition)
-
-
-def _counts_of(rows: pa.Table) -> Counter[int]:
-    return _counted(rows["_partition"])
-
-
-def _counted(partitions: pa.Array | pa.ChunkedArray) -> Counter[int]:
-    found = pc.value_counts(partitions)
-    return Counter(dict(zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True)))
 
 
 def _no_rows() -> pa.Table:

@@ -64,7 +64,6 @@ def decode(decoder: Decoder, payloads: Iterable[dict[str, Any]]) -> Decoded:
             appended_at=pa.array([now] * count, pa.timestamp("us", tz="UTC")),
             key=pa.nulls(count, pa.binary()),
             value=pa.array(values, pa.binary()),
-            headers_of=lambda _: None,
         )
     )
 

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import Message
@@ -15,10 +16,11 @@ from lake.audit import AuditReport, audit
 from lake.journal import Journal
 from lake.schema import PARTITION_BY, bronze_schema, dead_letter_schema
 from lake.tables import DEAD_LETTERS, Lake
-from lake.writer.batch import Batch, Part
+from lake.writer.batch import Batch, Part, Piece
 from lake.writer.commit import TransactionalTable
 from lake.writer.decode import Decoder
 from lake.writer.limit import DeadLetterLimit
+from lake.writer.polled import columns
 from lake.writer.rules import rules_number
 from lake.writer.sink import Flushed, Sink
 from lake.writer.source import Source
@@ -89,14 +91,35 @@ def poison(source: Source, offset: int) -> Message:
     return raw(source, offset, b"{broken")
 
 
-def batch(*parts: tuple[Source, int | None, Sequence[Message]], last: int | None = None) -> Batch:
+@dataclass(frozen=True)
+class Polled:
+    """A batch that the sink it is given to has yet to decode."""
+
+    topic_id: str
+    parts: tuple[Part, ...]
+    messages: Sequence[Message]
+
+    def decoded_by(self, sink: Sink) -> Batch:
+        """The batch as the writer's loop hands it over."""
+        messages = columns(TOPIC, self.topic_id, self.messages)
+        piece = Piece.of(messages, lambda them: partial(sink.decode, them))
+        return Batch(TOPIC, self.topic_id, self.parts, (piece,), size=0)
+
+
+class BenchSink(Sink):
+    """A sink that also does the loop's part."""
+
+    def write(self, batch: Batch | Polled) -> Flushed:
+        """Decode if need be, and commit."""
+        return super().write(batch.decoded_by(self) if isinstance(batch, Polled) else batch)
+
+
+def batch(*parts: tuple[Source, int | None, Sequence[Message]], last: int | None = None) -> Polled:
     """A batch: for each source what the table must hold before, and the messages.
 
     ``last`` says that offsets up to it were passed without a message.
     """
-    messages = [message for _, _, theirs in parts for message in theirs]
-    return Batch(
-        topic=TOPIC,
+    return Polled(
         topic_id=parts[0][0].topic_id,
         parts=tuple(
             Part(
@@ -107,8 +130,7 @@ def batch(*parts: tuple[Source, int | None, Sequence[Message]], last: int | None
             )
             for source, held, theirs in parts
         ),
-        polled=messages,
-        size=sum(map(len, messages)),
+        messages=[message for _, _, theirs in parts for message in theirs],
     )
 
 
@@ -130,9 +152,11 @@ class Bench:
         target = Target(self.lake, "bronze", name, schema, "lakeward", PARTITION_BY)
         return TransactionalTable(target, "lakeward", sleep=self.pauses.append)
 
-    def sink(self, contract: Contract = CONTRACT, limit: DeadLetterLimit | None = None) -> Sink:
+    def sink(
+        self, contract: Contract = CONTRACT, limit: DeadLetterLimit | None = None
+    ) -> BenchSink:
         """What one writer process has for the contract."""
-        return Sink(
+        return BenchSink(
             Decoder(contract, None),
             rules_number(contract, None),
             self.table(contract.name, contract),

@@ -65,7 +65,7 @@ def messages_of(values: Sequence[bytes | None], large: bool = False) -> Messages
         appended_at=pa.array(range(count), pa.int64()).cast(pa.timestamp("us", tz="UTC")),
         key=pa.array([None if n % 2 else b"key\xff" for n in range(count)], pa.binary()),
         value=pa.array(values, pa.large_binary() if large else pa.binary()),
-        headers_of=lambda row: [("trace", f"h{row}".encode()), ("empty", None)],
+        headers=[[("trace", f"h{row}".encode()), ("empty", None)] for row in range(count)],
     )
 
 

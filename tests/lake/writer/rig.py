@@ -22,7 +22,7 @@ from lake.audit import AuditReport, audit
 from lake.journal import Entry, Journal
 from lake.settings import LakeSettings
 from lake.tables import DEAD_LETTERS, Lake
-from lake.writer.loop import Progress
+from lake.writer.progress import Progress
 from lake.writer.service import run
 from tests.kafka_servers.topics import KafkaForTest
 

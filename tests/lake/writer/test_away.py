@@ -12,6 +12,7 @@ from deltalake import DeltaTable, write_deltalake
 
 import lake.writer.commit
 import lake.writer.loop
+import lake.writer.partitions
 from ingest.errors import BrokerError
 from lake.errors import CommitError, LakePathError
 from lake.tables import Lake, read_rows
@@ -34,7 +35,7 @@ def quick_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     """An outage of a second is then a long one."""
     monkeypatch.setattr(lake.writer.commit, "BACKOFF_SECONDS", (0.0, 0.05))
     monkeypatch.setattr(lake.writer.commit, "LONGEST_PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(lake.writer.loop, "BEGIN_AGAIN_SECONDS", (0.1,))
+    monkeypatch.setattr(lake.writer.partitions, "BEGIN_AGAIN_SECONDS", (0.1,))
 
 
 def test_a_commit_is_tried_until_the_lake_is_back(

@@ -10,7 +10,7 @@ from lake.errors import OffsetGapError
 from lake.journal import Entry, Journal
 from lake.writer.source import Source
 from lake.writer.start import NO_ID, Offered, Start, StartingPoints
-from tests.lake.writer.bench import P0, TOPIC, Bench, batch, visit
+from tests.lake.writer.bench import P0, TOPIC, Bench, Polled, batch, visit
 
 KEY = (TOPIC, 0)
 
@@ -100,12 +100,12 @@ def test_an_accepted_gap_is_journalled_once_and_named_by_the_audit(bench: Bench)
     assert find(bench, Offered("id-1", 8, 10)) == Start(P0, 4, 8)
     assert kinds(bench).count("gap_accepted") == 1
 
-    from lake.writer.batch import Batch, Part
+    from lake.writer.batch import Part
 
     sink = bench.sink()
     sink.take_over([P0])
     messages = [visit(P0, 8), visit(P0, 9)]
-    sink.write(Batch(TOPIC, "id-1", (Part(P0, 4, 8, 9),), messages, 0))
+    sink.write(Polled("id-1", (Part(P0, 4, 8, 9),), messages))
     report = bench.audit()
     assert report.is_clean, report.findings
     assert report.partitions[0].accepted_gap == 3
@@ -169,12 +169,12 @@ def test_offsets_given_out_anew_after_a_lost_end_do_not_meet_the_old_ones(bench:
     renewed = Source(TOPIC, "id-1#1", 0)
     assert find(bench, Offered("id-1", 0, 4), accept=True) == Start(renewed, None, 4)
     sink = bench.sink()
-    from lake.writer.batch import Batch, Part
+    from lake.writer.batch import Part
 
     assert find(bench, Offered("id-1", 0, 6)) == Start(renewed, None, 4)
     sink.take_over([renewed])
     messages = [visit(renewed, 4), visit(renewed, 5)]
-    sink.write(Batch(TOPIC, "id-1#1", (Part(renewed, None, 4, 5),), messages, 0))
+    sink.write(Polled("id-1#1", (Part(renewed, None, 4, 5),), messages))
     assert find(bench, Offered("id-1", 0, 6)) == Start(renewed, 5, 6)
     assert bench.audit().is_clean
 

@@ -125,7 +125,7 @@ def test_a_poll_that_comes_too_late_loses_the_partitions_and_doubles_nothing(
     # the process lives and its heartbeats go on, but it does not poll in time; another member
     # has its partitions when it comes back with a full buffer
     rig = Rig.make(kafka, partitions=2, assignment="group", session_seconds=6.0, flush_seconds=0.1)
-    monkeypatch.setattr("lake.writer.loop.MAX_POLL_SECONDS", 6.0)
+    monkeypatch.setattr("lake.writer.consuming.MAX_POLL_SECONDS", 6.0)
     import lake.writer.loop
 
     rig.produce(100)

@@ -128,12 +128,7 @@ def does_not_ask_whose_messages_they_are() -> Any:
 def keeps_the_buffer_of_a_lost_partition() -> Any:
     """Forgets the position of a partition that was taken away, but not its messages."""
 
-    def dropping(self: WriterLoop, keys: Any) -> None:
-        for key in list(keys):
-            self._cursors.pop(key, None)
-            self._seeks.pop(key, None)
-
-    return patch.object(WriterLoop, "_drop", dropping)
+    return patch.object(WriterLoop, "_forget", lambda *_: None)
 
 
 MUTANTS: tuple[Mutant, ...] = (

@@ -33,6 +33,7 @@ from lake.writer.batch import Batch
 from lake.writer.bulk import BulkRows
 from lake.writer.decode import Decoder
 from lake.writer.loop import WriterLoop
+from lake.writer.messages import Decoded, Messages
 from lake.writer.sink import Flushed
 from lake.writer.sinks import Sinks
 from lake.writer.start import StartingPoints
@@ -107,6 +108,19 @@ class ManualCommitter:
         self._queue.clear()
 
 
+class DecodingWhenAsked:
+    """Stands in for ``Decoding``: messages are decoded when their result is asked for."""
+
+    def __init__(self, decode: Callable[[Messages], Decoded]) -> None:
+        self._decode = decode
+
+    def begin(self, messages: Messages) -> Callable[[], Decoded]:
+        return cache(lambda: self._decode(messages))
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
 class ExactOnly(Decoder):
     """Decodes message by message; that both ways agree is shown elsewhere."""
 
@@ -155,6 +169,7 @@ class SimulatedWriter:
         with (
             patch.object(lake.writer.loop, "Consumer", lambda *_, **__: self.consumer),
             patch.object(lake.writer.loop, "Committer", ManualCommitter),
+            patch.object(lake.writer.loop, "Decoding", DecodingWhenAsked),
         ):
             sinks = Sinks(lake_, settings, contracts, force=force, now=now)
             view: Any = SimulatedView(kafka)

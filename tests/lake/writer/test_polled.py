@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from confluent_kafka import Message
 
-from lake.writer.batch import Batch, columns
+from lake.writer.polled import columns
 
 
 @pytest.mark.parametrize(
@@ -22,5 +22,5 @@ from lake.writer.batch import Batch, columns
 )
 def test_a_timestamp_that_no_calendar_has_is_kept_within_one(claimed: int, kept: datetime) -> None:
     message = Message(topic="t", partition=0, offset=7, value=b"{}", timestamp=(1, claimed))
-    found = columns(Batch("t", "id", (), [message], 2))
+    found = columns("t", "id", [message])
     assert found.appended_at.to_pylist() == [kept]
