@@ -17,19 +17,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from benchmarks.chaos.case import Case
 from benchmarks.chaos.faults import Planned, schedule
 from benchmarks.chaos.ledger import Ledger, Producers
+from benchmarks.chaos.small_disk import NoDiskError, SmallDisk
 from benchmarks.chaos.verdict import Verdict, judge
+from benchmarks.chaos.wall_clock import NoClockError, WallClock, build
 from benchmarks.chaos.watch import Watch
-from benchmarks.chaos.world import NoDiskError, SmallDisk, World
-from benchmarks.chaos.writers import Writer, faketime, write_command
+from benchmarks.chaos.world import World
+from benchmarks.chaos.writers import Writer, write_command
 from lake.tables import Lake
 from tests.kafka_servers.cluster import ApacheCluster
 from tests.lake.writer.rig import CONTRACT_FILE
@@ -41,7 +44,9 @@ PARTITIONS = 6
 SESSION_S = 4.0
 TICK_S = 0.02
 READY_S = 120.0
-DRAIN_S = 300.0
+DRAIN_S = 900.0
+SETTLED_S = 60.0
+TURN_S = 6.0
 END_S = 90.0
 
 
@@ -59,18 +64,6 @@ class Options:
     producers: int = 2
 
 
-@dataclass(slots=True)
-class Tally:
-    """What came of the faults of one kind."""
-
-    what: str
-    faults: int = 0
-    events: Counter[str] = field(default_factory=Counter)
-    """The writers' log lines by name, between such a fault and the one after it."""
-    windows: list[tuple[float, float]] = field(default_factory=list)
-    longest_gap: float = 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a campaign found."""
@@ -79,9 +72,18 @@ class Result:
     verdict: Verdict
     audit: dict[str, Any]
     """What ``lakeward audit --json`` said."""
-    kinds: dict[str, Tally]
+    cases: tuple[Case, ...]
+    """Every fault, with what was seen of it."""
+    moved_on: tuple[float | None, ...]
+    """For each case, after how many seconds every partition had moved on once it was mended."""
+    events: Counter[str]
+    """The writers' log lines by name."""
+    noise: Counter[str]
+    """Their lines that are no log lines."""
     exits: Counter[str]
     """How the writers' processes ended, faults and own decisions alike."""
+    last_ends: Counter[str]
+    """How the writers ended when they were asked to, with nothing broken any more."""
     starts: int
     commits: int
     seconds: float
@@ -94,6 +96,11 @@ class Result:
         """Whether the audit and the ledger agree that nothing is lost or twice."""
         agrees = self.audit["rows"] == self.verdict.rows and self.audit["dead"] == self.verdict.dead
         return self.verdict.is_exactly_once and bool(self.audit["is_clean"]) and agrees
+
+    @property
+    def fences(self) -> int:
+        """How many commits were refused because another writer had moved a partition."""
+        return self.events["fenced"]
 
 
 class Campaign:
@@ -137,30 +144,37 @@ class Campaign:
                 options.producers,
             )
             producers.start()
-            watch = Watch(lake, TABLE)
             with _ended(producers):
                 for writer in world.writers:
                     writer.start()
                 self._wait_until_all_commit(world, draw)
-                watch.start()
-                tallies = self._break(world, schedule(world, options.faults, draw, options.pause))
-                self._say("all faults done; mending")
-                world.heal()
-            watch.stop()
-            self._end_writers(world)
-            world.rival.kill()
+                world.watch.start()
+                cases = self._break(world, schedule(world, options.faults, draw, options.pause))
+                self._say("all faults made; waiting until all is mended")
+                self._settle(world, draw)
+            self._say("asking the writers to end")
+            last_ends = self._end_writers(world)
+            world.watch.stop()
             self._say("draining")
-            self._lakeward(environment, DRAIN_S, "write", "--until-current", "--contracts", TABLE)
-            audit = json.loads(self._lakeward(environment, DRAIN_S, "audit", "--json"))
-            for tally in tallies.values():
-                tally.longest_gap = max(watch.longest_gap(*window) for window in tally.windows)
+            self._lakeward(environment, "write", "--until-current", "--contracts", TABLE)
+            audit = json.loads(self._lakeward(environment, "audit", "--json"))
+            for writer in world.everyone:
+                writer.read()
+            lines = [writer.lines for writer in world.everyone]
             return Result(
                 options=options,
                 verdict=judge(lake, TABLE, self._ledger),
                 audit=audit,
-                kinds=tallies,
+                cases=tuple(cases),
+                moved_on=tuple(
+                    None if case.mended is None else world.watch.seconds_until_moved_on(case.mended)
+                    for case in cases
+                ),
+                events=Counter(line.event for log in lines for line in log.lines),
+                noise=sum((log.noise for log in lines), Counter()),
                 exits=sum((w.exits for w in world.writers), Counter()),
-                starts=sum(w.starts for w in (*world.writers, world.rival)),
+                last_ends=last_ends,
+                starts=sum(w.starts for w in world.everyone),
                 commits=lake.open("bronze", TABLE).version(),
                 seconds=time.monotonic() - began,
                 doubtful=self._ledger.doubtful,
@@ -189,7 +203,7 @@ class Campaign:
             store.start()
             environment |= {**store.environment, "LAKEWARD_LAKE_ROOT": store.root}
             # the lake is read in this process too
-            os.environ.update(store.environment)
+            stack.enter_context(_in_environment(store.environment))
             lake = Lake(store.root)
         else:
             lake = Lake(str(folder / "disk" / "lake"))
@@ -198,28 +212,33 @@ class Campaign:
                 disk = stack.enter_context(SmallDisk(folder / "disk"))
             except NoDiskError as why:
                 self._skipped.append(f"disk full: no tmpfs can be mounted ({why})")
-        if faketime() is None:
-            self._skipped.append("clock jumps: Debian's package libfaketime is not installed")
-
-        def writer(name: str, *, has_clock: bool = False, **more: str) -> Writer:
-            logs = folder / "logs"
-            logs.mkdir(exist_ok=True)
-            return Writer(name, write_command(), environment | more, logs, has_clock)
-
-        names = [f"writer-{n}" for n in range(self._options.writers)]
+        logs = folder / "logs"
+        logs.mkdir()
+        try:
+            clock = WallClock(build(logs), logs / "clock")
+        except NoClockError as why:
+            clock = None
+            self._skipped.append(f"clock jumps: {why}")
+        writers = [
+            Writer(f"writer-{n}", write_command(), environment, logs)
+            for n in range(self._options.writers)
+        ]
+        writers[-1].clock = clock  # the others keep to the right time
         world = World(
             cluster=self._cluster,
             topic=self._topic,
-            # one clock that may jump is enough, and libfaketime is not free of faults of its own
-            writers=[writer(n, has_clock=n == names[-1] and faketime() is not None) for n in names],
-            rival=writer("rival", LAKEWARD_ASSIGNMENT="static"),
+            writers=writers,
+            rival=Writer(
+                "rival", write_command(), environment | {"LAKEWARD_ASSIGNMENT": "static"}, logs
+            ),
             store=store,
             disk=disk,
+            watch=Watch(lake, TABLE, PARTITIONS),
             session_seconds=SESSION_S,
         )
         stack.callback(world.close)
         topic = NewTopic(self._topic, PARTITIONS, self._cluster.replication)
-        admin = AdminClient({"bootstrap.servers": self._cluster.bootstrap_servers})
+        admin = AdminClient({"bootstrap.servers": self._cluster.bootstrap_servers, "log_level": 0})
         admin.create_topics([topic])[self._topic].result(30)
         self._cluster.wait_until_in_sync(self._topic)
         return world, lake, environment
@@ -232,48 +251,67 @@ class Campaign:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{waiting[0].name} committed nothing; see {waiting[0].log}")
             world.tend(draw)
-            waiting = [w for w in waiting if "flushed" not in w.events()]
+            waiting = [w for w in waiting if not w.said(0, "flushed")]
             time.sleep(TICK_S)
 
-    def _break(self, world: World, plan: list[Planned]) -> dict[str, Tally]:
-        tallies: dict[str, Tally] = {}
-        for number, planned in enumerate(plan, start=1):
-            kind = planned.kind
-            draw = random.Random(planned.seed)
-            due = time.monotonic() + planned.pause
-            while not kind.is_ready(world):
-                world.tend(draw)
-                time.sleep(TICK_S)
-            tally = tallies.setdefault(kind.name, Tally(kind.what))
-            struck = time.monotonic()
-            kind.strike(world, draw)
-            while time.monotonic() < due:
-                world.tend(draw)
-                time.sleep(TICK_S)
-            tally.faults += 1
-            tally.windows.append((struck, time.monotonic()))
-            for writer in (*world.writers, world.rival):
-                tally.events.update(writer.events())
-            if number % 10 == 0 or number == len(plan):
-                self._say(f"{number} of {len(plan)} faults, {len(self._ledger.events):,} events")
-        return tallies
+    def _break(self, world: World, plan: list[Planned]) -> list[Case]:
+        """Make every fault, each as soon as it can be, and return without waiting for the last."""
+        cases: list[Case] = []
+        left = list(plan)
+        draw = random.Random(self._options.seed)
+        came = time.monotonic()
+        while left:
+            # whoever's turn it is may wait for what it breaks to be whole again, but not for long
+            turns = left if time.monotonic() - came > TURN_S else left[:1]
+            ready = next((planned for planned in turns if planned.kind.is_ready(world)), None)
+            if ready is None:
+                self._tend_for(0, world, draw)
+                continue
+            left.remove(ready)
+            case = Case(ready.kind.name, ready.kind.what)
+            cases.append(case)
+            world.begin(ready.kind.strike(world, random.Random(ready.seed), case))
+            self._tend_for(ready.pause, world, draw)
+            came = time.monotonic()
+            if len(cases) % 10 == 0 or not left:
+                self._say(
+                    f"{len(cases)} of {len(plan)} faults, "
+                    f"{len(self._ledger.events):,} events acknowledged"
+                )
+        return cases
 
-    def _end_writers(self, world: World) -> None:
-        """Ask the writers to finish; each must, in good order, now that nothing is broken."""
+    def _settle(self, world: World, draw: random.Random) -> None:
+        """Return when every fault is mended and every partition has moved on since."""
+        while not world.is_quiet:
+            self._tend_for(0, world, draw)
+        before, deadline = world.watch.now(), time.monotonic() + SETTLED_S
+        while not world.watch.has_moved_on(before) and time.monotonic() < deadline:
+            self._tend_for(0, world, draw)
+
+    def _tend_for(self, seconds: float, world: World, draw: random.Random) -> None:
+        until = time.monotonic() + seconds
+        while True:
+            world.tend(draw)
+            time.sleep(TICK_S)
+            if time.monotonic() >= until:
+                return
+
+    def _end_writers(self, world: World) -> Counter[str]:
+        """Ask the writers to finish, now that nothing is broken; return how they did."""
         for writer in world.writers:
-            if not writer.is_running:
-                writer.tend(0)
             writer.is_wanted = False
+        ends = Counter(writer.stop(END_S) for writer in world.writers)
         for writer in world.writers:
-            writer.stop(END_S)
+            writer.tend(0)
+        return ends
 
-    def _lakeward(self, environment: dict[str, str], timeout: float, *arguments: str) -> str:
+    def _lakeward(self, environment: dict[str, str], *arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "lakeward", *arguments],
             env={**os.environ, **environment, "LAKEWARD_ASSIGNMENT": "auto"},
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=DRAIN_S,
             check=False,
         )
         # an audit with findings ends with 1, and what it says is wanted
@@ -288,3 +326,17 @@ def _ended(producers: Producers) -> Iterator[None]:
         yield
     finally:
         producers.stop()
+
+
+@contextmanager
+def _in_environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -40,7 +40,9 @@ def run() -> None:
                 campaign = Campaign(options, cluster, folder / kept, say)
                 results.append(campaign.run())
                 say(f"{kept}: {results[-1].verdict}")
-    print(table(results))
+                print(table(results[-1:]), flush=True)
+    if len(results) > 1:
+        print(table(results))
     publish("chaos", figures(results, brokers=size))
     if not all(result.is_exactly_once for result in results):
         sys.exit(1)

@@ -1,19 +1,17 @@
-"""The kinds of faults: what each breaks, for how long, and how it is mended."""
+"""The kinds of faults, how often each is drawn, and when it may be made."""
 
 from __future__ import annotations
 
 import random
-import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.chaos.world import World
-from benchmarks.chaos.writers import Writer
+from benchmarks.chaos import strikes
+from benchmarks.chaos.strikes import Strike
+from benchmarks.chaos.world import BROKER, DISK, STORE, World
 
-CLOCK_SHIFTS = ("+300", "-300", "+7200", "-7200", "+172800", "-172800")
-LONG_OUTAGE_S = (12.0, 20.0)
-"""Longer than all tries of one commit take together."""
+ZOMBIE = "writer frozen"
+RIVAL = "second writer of the same name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,175 +22,92 @@ class Kind:
     what: str
     """For the table: what was done."""
     weight: int
-    strike: Callable[[World, random.Random], None]
+    strike: Strike
     is_possible: Callable[[World], bool] = lambda _: True
     """Whether this world has what the fault breaks."""
     is_ready: Callable[[World], bool] = lambda _: True
     """Whether it may be broken now, or is still broken from the last time."""
 
 
-def _standing(world: World) -> list[Writer]:
-    return [w for w in world.writers if w.is_running and not w.is_frozen]
+def _one_is_free(world: World) -> bool:
+    return bool(world.free)
 
 
-def _any_standing(world: World) -> bool:
-    return bool(_standing(world))
+def _one_is_at_work(world: World) -> bool:
+    return bool(world.at_work)
 
 
-def _kill_writer(world: World, draw: random.Random) -> None:
-    draw.choice(_standing(world)).signal(signal.SIGKILL)
+def _another_takes_over(world: World) -> bool:
+    """Whether one that has partitions may be frozen, and another is left to take them."""
+    return len(world.free) > 1 and any(writer.holds_partitions for writer in world.free)
 
 
-def _stop_writer(world: World, draw: random.Random) -> None:
-    draw.choice(_standing(world)).signal(signal.SIGTERM)
-
-
-def _freeze_writer(world: World, draw: random.Random) -> None:
-    writer = draw.choice(_standing(world))
-    writer.freeze()
-    world.later(draw.uniform(1.4, 2.5) * world.session_seconds, writer.thaw)
-
-
-def _shift_clock(world: World, draw: random.Random) -> None:
-    writer = draw.choice([w for w in world.writers if w.has_clock])
-    writer.shift_clock(draw.choice(CLOCK_SHIFTS))
-
-    def back() -> None:
-        # librdkafka waits by the wall clock: after a step back it may sit there until the old time
-        # has come again, so the process that saw two clocks is ended by its supervisor
-        writer.shift_clock("+0")
-        writer.signal(signal.SIGKILL)
-
-    world.later(draw.uniform(2, 5), back)
-
-
-def _start_rival(world: World, draw: random.Random) -> None:
-    """A second writer of the same name takes all partitions at once, sleeps, and wakes up."""
-    rival = world.rival
-    rival.start()
-    working, sleeping, awake = (draw.uniform(4, 7), draw.uniform(1, 4), draw.uniform(1, 3))
-    world.later(working, rival.freeze)
-    world.later(working + sleeping, rival.thaw)
-    world.later(working + sleeping + awake, rival.kill)
-
-
-def _down_broker(kill: bool) -> Callable[[World, random.Random], None]:
-    def strike(world: World, draw: random.Random) -> None:
-        broker = draw.choice(world.brokers)
-        seconds = draw.uniform(0.3, 3)
-
-        def work() -> None:
-            if kill:
-                broker.kill()
-            else:
-                broker.stop()
-            time.sleep(seconds)
-            broker.start()
-            world.cluster.wait_until_in_sync(world.topic)
-
-        world.mend("broker", work)
-
-    return strike
-
-
-def _kill_store(world: World, draw: random.Random) -> None:
-    seconds = draw.uniform(*LONG_OUTAGE_S) if draw.random() < 0.1 else draw.uniform(0.2, 4)
-
-    def work() -> None:
-        assert world.store is not None
-        world.store.kill()
-        time.sleep(seconds)
-        world.store.start()
-
-    world.mend("store", work)
-
-
-def _freeze_store(world: World, draw: random.Random) -> None:
-    seconds = draw.uniform(1, 5)
-
-    def work() -> None:
-        assert world.store is not None
-        world.store.freeze()
-        time.sleep(seconds)
-        world.store.thaw()
-
-    world.mend("store", work)
-
-
-def _fill_disk(world: World, draw: random.Random) -> None:
-    disk = world.disk
-    assert disk is not None
-    seconds = draw.uniform(*LONG_OUTAGE_S) if draw.random() < 0.1 else draw.uniform(1, 5)
-
-    def work() -> None:
-        disk.fill()
-        time.sleep(seconds)
-        disk.free()
-
-    world.mend("disk", work)
+def _clock_is_free(world: World) -> bool:
+    return any(writer.clock is not None for writer in world.at_work)
 
 
 KINDS = (
-    Kind("writer killed", "kill -9", 34, _kill_writer, is_ready=_any_standing),
-    Kind("writer stopped", "SIGTERM", 12, _stop_writer, is_ready=_any_standing),
+    Kind("writer killed", "kill -9", 30, strikes.kill_writer, is_ready=_one_is_free),
+    Kind("writer stopped", "SIGTERM", 10, strikes.stop_writer, is_ready=_one_is_at_work),
     Kind(
-        "writer frozen",
-        "SIGSTOP past its session, then SIGCONT",
-        14,
-        _freeze_writer,
-        is_ready=_any_standing,
+        ZOMBIE,
+        "SIGSTOP until others have committed its partitions, then SIGCONT",
+        18,
+        strikes.freeze_writer,
+        is_ready=_another_takes_over,
     ),
     Kind(
         "writer's clock jumped",
-        "5 minutes to 2 days, forth or back; killed 2 to 5 s later",
-        7,
-        _shift_clock,
-        is_possible=lambda world: any(w.has_clock for w in world.writers),
+        "5 minutes to 2 days, ahead or behind, for 2 to 5 s, and back",
+        6,
+        strikes.shift_clock,
+        is_possible=lambda world: any(w.clock is not None for w in world.writers),
+        is_ready=_clock_is_free,
     ),
     Kind(
-        "second writer of the same name",
-        "takes every partition, sleeps, wakes up, is killed",
-        6,
-        _start_rival,
-        is_ready=lambda world: not world.rival.is_running,
+        RIVAL,
+        "takes every partition, sleeps until others have committed them, wakes up",
+        5,
+        strikes.start_rival,
+        is_ready=lambda world: not world.rival.is_running and _one_is_free(world),
     ),
     Kind(
         "broker killed",
-        "kill -9, back after 0.3 to 3 s",
+        "kill -9, started again after 0.3 to 3 s",
         5,
-        _down_broker(kill=True),
-        is_ready=lambda world: not world.is_busy("broker"),
+        strikes.down_broker(kill=True),
+        is_ready=lambda world: not world.is_busy(BROKER),
     ),
     Kind(
         "broker stopped",
-        "SIGTERM, back after 0.3 to 3 s",
+        "SIGTERM, started again after 0.3 to 3 s",
         4,
-        _down_broker(kill=False),
-        is_ready=lambda world: not world.is_busy("broker"),
+        strikes.down_broker(kill=False),
+        is_ready=lambda world: not world.is_busy(BROKER),
     ),
     Kind(
         "object store killed",
-        "kill -9, back after 0.2 to 20 s",
+        "kill -9, started again after 0.2 to 4 s, now and then 12 to 20 s",
         10,
-        _kill_store,
+        strikes.kill_store,
         is_possible=lambda world: world.store is not None,
-        is_ready=lambda world: not world.is_busy("store"),
+        is_ready=lambda world: not world.is_busy(STORE),
     ),
     Kind(
         "object store frozen",
         "SIGSTOP for 1 to 5 s",
         5,
-        _freeze_store,
+        strikes.freeze_store,
         is_possible=lambda world: world.store is not None,
-        is_ready=lambda world: not world.is_busy("store"),
+        is_ready=lambda world: not world.is_busy(STORE),
     ),
     Kind(
         "disk full",
-        "not one byte free for 1 to 20 s",
+        "not one byte free for 1 to 5 s, now and then 12 to 20 s",
         15,
-        _fill_disk,
+        strikes.fill_disk,
         is_possible=lambda world: world.disk is not None,
-        is_ready=lambda world: not world.is_busy("disk"),
+        is_ready=lambda world: not world.is_busy(DISK),
     ),
 )
 
@@ -203,7 +118,7 @@ class Planned:
 
     kind: Kind
     pause: float
-    """Seconds since the one before."""
+    """Seconds until the next one."""
     seed: int
     """Decides what is not decided yet: which writer, for how long."""
 

@@ -1,75 +1,137 @@
-"""The table of faults by kind with what came of them."""
+"""The table of faults by kind with what was seen of them."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
 
 from benchmarks.chaos.campaign import Result
+from benchmarks.chaos.faults import RIVAL, ZOMBIE
 from benchmarks.report import Figure
 
-COLUMNS = (
-    ("writers started", "partition_begins"),
+HEAD = ("lake", "fault", "what was done", "times", "what was seen", "moved on after", "at most")
+ALIGN = ("---", "---", "---", "---:", "---", "---:", "---:")
+TOLD = (
     ("fences", "fenced"),
-    ("unsure commits", "commit_outcome_unknown"),
-    ("store waits", "lake_away"),
-    ("pauses", "paused"),
+    ("commits of unknown outcome", "commit_outcome_unknown"),
+    ("waits for the lake", "lake_away"),
+    ("beginnings put off", "cannot_begin"),
+    ("pauses at full buffers", "paused"),
+    ("partitions lost", "partitions_lost"),
 )
-"""Heading, and the event of the writer's log that it counts."""
+"""What the writers' logs are searched for, and the name of the line."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """All faults of one kind on one lake."""
+
+    what: str = ""
+    faults: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
+    moved_on: list[float] = field(default_factory=list)
+
+
+def tallies(result: Result) -> dict[str, Tally]:
+    """Return the faults by kind, sorted by name."""
+    found: defaultdict[str, Tally] = defaultdict(Tally)
+    for case, moved_on in zip(result.cases, result.moved_on, strict=True):
+        tally = found[case.kind]
+        tally.what = case.what
+        tally.faults += 1
+        tally.seen.update(case.seen)
+        if moved_on is not None:
+            tally.moved_on.append(moved_on)
+    return dict(sorted(found.items()))
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return Markdown: a row a kind; the writers' log lines until the next fault beside it."""
-    head = ["lake", "fault", "done", "times", *(h for h, _ in COLUMNS), "longest without a commit"]
-    lines = [_row(head), _row(["---", "---", "---", *(["---:"] * (len(head) - 3))])]
+    """Return Markdown: a row a kind, and what it all came to."""
+    lines = [_row(HEAD), _row(ALIGN)]
     for result in results:
-        for name, tally in sorted(result.kinds.items()):
-            counts = [f"{tally.events[event]:,}" for _, event in COLUMNS]
-            gap = f"{tally.longest_gap:.1f} s"
-            lines.append(
-                _row([result.options.kept, name, tally.what, str(tally.faults), *counts, gap])
-            )
+        for name, tally in tallies(result).items():
+            seen = "; ".join(f"{fact} {n}" for fact, n in tally.seen.most_common())
+            times = [f"{f(tally.moved_on):.1f} s" if tally.moved_on else "" for f in (median, max)]
+            kept = result.options.kept
+            lines.append(_row((kept, name, tally.what, str(tally.faults), seen, *times)))
+    lines.append(
+        "\n*Moved on after*: from the end of a fault until every partition had a newer offset in "
+        "the lake, median and longest; other faults may hold meanwhile."
+    )
     for result in results:
-        v, o = result.verdict, result.options
-        ends = ", ".join(f"{how} {n}" for how, n in result.exits.most_common())
-        lines.append(
-            f"\n{o.kept}, seed {o.seed}: {o.faults} faults in {result.seconds:.0f} s; "
-            f"{v.acknowledged:,} messages acknowledged = {v.rows:,} rows + {v.dead:,} dead letters "
-            f"({v.surfaced} of them without an answer to their producer); {v}; audit "
-            f"{'clean' if result.audit['is_clean'] else 'NOT clean'}; {result.commits:,} commits; "
-            f"{result.starts} writers started, ended by {ends}"
-        )
-        lines += [f"left out: {why}" for why in result.skipped]
+        lines += ["", *_summary(result)]
     return "\n".join(lines)
+
+
+def _summary(result: Result) -> list[str]:
+    v, o = result.verdict, result.options
+    told = ", ".join(f"{heading} {result.events[event]:,}" for heading, event in TOLD)
+    ends = ", ".join(f"{how} {n}" for how, n in result.exits.most_common())
+    last = ", ".join(f"{how} {n}" for how, n in result.last_ends.most_common())
+    audit = "clean" if result.audit["is_clean"] else "NOT clean"
+    lines = [
+        f"**{o.kept}**, seed {o.seed}: {o.faults} faults in {result.seconds:.0f} s. "
+        f"{v.acknowledged:,} messages acknowledged, {v.surfaced} more in Kafka without an answer "
+        f"to their producer; in the lake {v.rows:,} rows + {v.dead:,} dead letters; {v}; "
+        f"`lakeward audit`: {audit}.",
+        f"{result.commits:,} commits by {result.starts} processes; {told}. "
+        f"The processes ended by {ends}; the last ones, asked to end, by {last}.",
+    ]
+    lines += [f"Not a log line: {text!r}, {n} times." for text, n in result.noise.most_common(5)]
+    lines += [f"Left out: {why}." for why in result.skipped]
+    return lines
 
 
 def figures(results: Sequence[Result], *, brokers: int) -> list[Figure]:
     """Return what ``chaos.json`` holds."""
-    events = sum((t.events for r in results for t in r.kinds.values()), Counter[str]())
-    faults: Counter[str] = Counter()
-    gaps: dict[str, float] = {}
-    for result in results:
-        for name, tally in result.kinds.items():
-            faults[name] += tally.faults
-            gaps[name] = max(gaps.get(name, 0.0), tally.longest_gap)
+    events = sum((r.events for r in results), Counter[str]())
     verdicts = [r.verdict for r in results]
     findings = sum(len(r.audit["findings"]) for r in results)
-    none = {"bar": 0, "higher_is_better": False}
+    kinds: defaultdict[str, Tally] = defaultdict(Tally)
+    for result in results:
+        for name, tally in tallies(result).items():
+            kinds[name].faults += tally.faults
+            kinds[name].seen += tally.seen
+            kinds[name].moved_on += tally.moved_on
+    zombies = sum(
+        n
+        for name in (ZOMBIE, RIVAL)
+        for fact, n in kinds[name].seen.items()
+        if fact.endswith(": fenced")
+    )
     return [
         Figure("brokers", brokers, "brokers"),
-        Figure("faults", faults.total(), "faults", bar=500),
+        Figure("faults", sum(t.faults for t in kinds.values()), "faults", bar=500),
         Figure("acknowledged messages", sum(v.acknowledged for v in verdicts), "messages"),
-        Figure("lost", sum(len(v.lost) for v in verdicts), "messages", **none),
-        Figure("twice", sum(len(v.twice) for v in verdicts), "messages", **none),
-        Figure("never sent", sum(len(v.strange) for v in verdicts), "messages", **none),
-        Figure("findings of the audit", findings, "findings", **none),
-        Figure("writers started", sum(r.starts for r in results), "processes"),
-        Figure("fences", events["fenced"], "times"),
-        Figure("commits of unknown outcome", events["commit_outcome_unknown"], "times"),
-        *(Figure(f"{name}", n, "faults") for name, n in sorted(faults.items())),
+        Figure(
+            "lost", sum(len(v.lost) for v in verdicts), "messages", bar=0, higher_is_better=False
+        ),
+        Figure(
+            "twice", sum(len(v.twice) for v in verdicts), "messages", bar=0, higher_is_better=False
+        ),
+        Figure(
+            "never sent",
+            sum(len(v.strange) for v in verdicts),
+            "messages",
+            bar=0,
+            higher_is_better=False,
+        ),
+        Figure("findings of the audit", findings, "findings", bar=0, higher_is_better=False),
+        Figure("zombies that committed late and were fenced", zombies, "zombies", bar=1),
+        *(Figure(heading, events[event], "times") for heading, event in TOLD),
+        Figure("processes started", sum(r.starts for r in results), "processes"),
+        *(Figure(name, tally.faults, "faults") for name, tally in sorted(kinds.items())),
         *(
-            Figure(f"longest without a commit: {name}", gap, "s")
-            for name, gap in sorted(gaps.items())
+            Figure(f"{name}: {fact}", n, "times")
+            for name, tally in sorted(kinds.items())
+            for fact, n in tally.seen.most_common()
+        ),
+        *(
+            Figure(f"{name}: every partition moved on after, at most", max(tally.moved_on), "s")
+            for name, tally in sorted(kinds.items())
+            if tally.moved_on
         ),
     ]
 

@@ -1,70 +1,33 @@
-"""What is there to be broken: brokers, an object store or a small disk, writers."""
+"""What is there to be broken, and the scripts of the faults that are at work on it."""
 
 from __future__ import annotations
 
 import random
-import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from benchmarks.chaos.small_disk import SmallDisk
+from benchmarks.chaos.watch import Watch
 from benchmarks.chaos.writers import Writer
 from tests.kafka_servers.apache import ApacheKafka
 from tests.kafka_servers.cluster import ApacheCluster
 from tests.object_stores.seaweed import SeaweedFs
 
-DISK_MB = 512
+Script = Generator[None, None, None]
+"""What a fault does, in steps: each ``yield`` waits for the next look."""
 
-
-class NoDiskError(Exception):
-    """A small disk cannot be made here; the message says why."""
-
-
-@dataclass(slots=True)
-class SmallDisk:
-    """A tmpfs for the lake that can be filled to the last byte."""
-
-    folder: Path
-
-    def __enter__(self) -> SmallDisk:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(self.folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise NoDiskError(done.stderr.strip())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        subprocess.run(["umount", "-l", str(self.folder)], check=True)
-
-    def fill(self) -> None:
-        """Leave no byte free."""
-        with suppress(OSError), self._filler.open("wb", buffering=0) as filler:
-            while filler.write(bytes(2**20)) == 2**20:
-                pass
-        with suppress(OSError), self._filler.open("ab", buffering=0) as filler:
-            while filler.write(bytes(4096)):
-                pass
-
-    def free(self) -> None:
-        """Give the space back."""
-        self._filler.unlink(missing_ok=True)
-
-    @property
-    def _filler(self) -> Path:
-        return self.folder / "filler"
+READ_S = 0.1
+BROKER = "broker"
+STORE = "store"
+DISK = "disk"
 
 
 @dataclass(slots=True)
 class World:
-    """Everything that faults may touch, and who is being mended right now."""
+    """Everything that faults may touch."""
 
     cluster: ApacheCluster
     topic: str
@@ -72,58 +35,94 @@ class World:
     rival: Writer
     store: SeaweedFs | None
     disk: SmallDisk | None
+    watch: Watch
     session_seconds: float
-    _menders: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
-    _mending: dict[str, Future[None]] = field(default_factory=dict)
-    _heals: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    _scripts: list[Script] = field(default_factory=list)
+    _busy: set[str] = field(default_factory=set)
+    _pools: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
+    _read_at: float = 0.0
 
     @property
     def brokers(self) -> list[ApacheKafka]:
         """The brokers of the cluster."""
         return self.cluster.brokers
 
-    def later(self, seconds: float, heal: Callable[[], None]) -> None:
-        """Heal something quick after a while, in the thread that tends the writers."""
-        self._heals.append((time.monotonic() + seconds, heal))
+    @property
+    def everyone(self) -> list[Writer]:
+        """The writers of the group, and the rival."""
+        return [*self.writers, self.rival]
 
-    def mend(self, what: str, work: Callable[[], None]) -> None:
-        """Mend something slow (start a server) in a thread that lives as long as the server."""
-        pool = self._menders.setdefault(what, ThreadPoolExecutor(1, thread_name_prefix=what))
-        self._mending[what] = pool.submit(work)
+    @property
+    def free(self) -> list[Writer]:
+        """The writers of the group that run and that no fault is at work on."""
+        return [w for w in self.writers if w.is_running and not w.is_taken]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no fault is at work."""
+        return not self._scripts
+
+    @property
+    def at_work(self) -> list[Writer]:
+        """Those of them that have got as far as their first log line."""
+        return [writer for writer in self.free if writer.lines.of(writer.starts)]
 
     def is_busy(self, what: str) -> bool:
-        """Whether ``what`` is still being mended."""
-        future = self._mending.get(what)
-        if future is None:
-            return False
-        if future.done():
-            future.result()  # a server that does not come back ends the run
-            return False
+        """Whether a fault is at work on ``what``."""
+        return what in self._busy
+
+    def begin(self, script: Script) -> None:
+        """Do the first step of a script now, and the others while the writers are tended."""
+        if _goes_on(script):
+            self._scripts.append(script)
+
+    def work(self, what: str, job: Callable[[], None]) -> Script:
+        """Do something slow (start a server) in a thread that lives as long as the server."""
+        pool = self.cluster.mender
+        if what != BROKER:
+            pool = self._pools.setdefault(what, ThreadPoolExecutor(1, thread_name_prefix=what))
+        self._busy.add(what)
+        future: Future[None] = pool.submit(job)
+        while not future.done():
+            yield
+        self._busy.discard(what)
+        future.result()  # a server that does not come back ends the campaign
+
+    def sleep(self, seconds: float) -> Script:
+        """Let time pass."""
+        yield from self.until(lambda: False, seconds)
+
+    def until(self, is_so: Callable[[], object], seconds: float) -> Generator[None, None, bool]:
+        """Wait until something is so, and return whether it came to be within the time."""
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            if time.monotonic() >= deadline:
+                return False
+            yield
         return True
 
     def tend(self, draw: random.Random) -> None:
-        """Do what is due: heal, and replace writers that ended."""
-        now = time.monotonic()
-        for due in [heal for heal in self._heals if heal[0] <= now]:
-            self._heals.remove(due)
-            due[1]()
+        """Replace writers that ended, read what they logged, do the next step of each script."""
         for writer in self.writers:
             writer.tend(draw.uniform(0, 0.5))
-
-    def heal(self) -> None:
-        """Return when nothing is broken any more."""
-        for _, heal in self._heals:
-            heal()
-        self._heals.clear()
-        for what in list(self._mending):
-            self._mending[what].result()
+        if time.monotonic() - self._read_at >= READ_S:
+            for writer in self.everyone:
+                writer.read()
+            self._read_at = time.monotonic()
+            self._scripts = [script for script in self._scripts if _goes_on(script)]
 
     def close(self) -> None:
         """End what still runs."""
-        for writer in (*self.writers, self.rival):
-            writer.thaw()
+        for writer in self.everyone:
             writer.kill()
-        with suppress(Exception):
-            self.heal()
-        for pool in self._menders.values():
-            pool.shutdown()
+        for pool in self._pools.values():
+            with suppress(Exception):
+                pool.shutdown()
+
+
+def _goes_on(script: Script) -> bool:
+    try:
+        next(script)
+    except StopIteration:
+        return False
+    return True

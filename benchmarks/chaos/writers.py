@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,18 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.chaos.log_lines import Line, LogLines
+from benchmarks.chaos.wall_clock import WallClock
 from ingest.child_process import dies_with_parent
-
-FAKETIME = (
-    Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"),
-    Path("/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"),
-)
-"""Where Debian's package libfaketime puts it."""
-
-
-def faketime() -> Path | None:
-    """Return the library that shifts a process's clock; None when it is not installed."""
-    return next((path for path in FAKETIME if path.exists()), None)
 
 
 @dataclass(slots=True)
@@ -35,17 +25,22 @@ class Writer:
     command: list[str]
     environment: Mapping[str, str]
     folder: Path
-    has_clock: bool
-    """Whether the process runs under libfaketime, so that its clock may jump."""
+    clock: WallClock | None = None
+    """A wall clock of its own, which may jump."""
     process: subprocess.Popen[bytes] | None = None
-    is_frozen: bool = False
+    is_taken: bool = False
+    """Whether a fault is at work on it that others had better not disturb."""
     is_wanted: bool = True
     """Whether a process that ended is to be replaced."""
     starts: int = 0
-    exits: Counter[str] = field(default_factory=Counter)
+    """Processes started so far; also the number of the one at work."""
+    ends: dict[int, int] = field(default_factory=dict)
+    """Exit code of each process that ended; negative: the signal that ended it."""
     restart_at: float = 0.0
-    _told: int = 0
-    _rest: bytes = b""
+    lines: LogLines = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lines = LogLines(self.log)
 
     @property
     def log(self) -> Path:
@@ -53,27 +48,30 @@ class Writer:
         return self.folder / f"{self.name}.log"
 
     @property
-    def clock(self) -> Path:
-        """The file that libfaketime reads the shift from."""
-        return self.folder / f"{self.name}.clock"
-
-    @property
     def is_running(self) -> bool:
         """True while there is a process."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def holds_partitions(self) -> bool:
+        """Whether the process at work last said that it has some and has committed."""
+        told = [line for line in self.lines.of(self.starts) if line.event == "progress"]
+        return bool(told) and told[-1].fields["partitions"] > 0 and told[-1].fields["commits"] > 0
+
+    @property
+    def exits(self) -> Counter[str]:
+        """How its processes ended, in words."""
+        return Counter(map(how, self.ends.values()))
+
     def start(self) -> None:
         """Start a process; the thread that calls this must outlive it."""
-        environment = {**os.environ, **self.environment}
-        if self.has_clock:
-            if not self.clock.exists():
-                self.clock.write_text("+0")
-            environment |= {
-                "LD_PRELOAD": str(faketime()),
-                "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "FAKETIME_CACHE_DURATION": "1",
-            }
+        # one that hangs is ended by SIGABRT, and leaves in its log where it hung
+        environment = {**os.environ, **self.environment, "PYTHONFAULTHANDLER": "1"}
+        if self.clock is not None:
+            self.clock.shift(0)
+            environment |= self.clock.environment
+        self.read()
+        self.lines.forget_half_a_line()
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 dies_with_parent(self.command),
@@ -84,7 +82,6 @@ class Writer:
                 start_new_session=True,
             )
         self.starts += 1
-        self.is_frozen = False
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if there is one."""
@@ -98,64 +95,44 @@ class Writer:
         if self.process is not None:
             self.process.wait()
 
-    def stop(self, timeout: float) -> None:
-        """Ask the process to finish what it has, and wait for it.
-
-        Raises:
-            RuntimeError: it did not end in time, or not in good order.
-        """
+    def stop(self, timeout: float) -> str:
+        """Ask the process to finish what it has; return how it ended, in words."""
         if not self.is_running:
-            return
+            return "was not running"
         assert self.process is not None
         self.signal(signal.SIGTERM)
         try:
-            code = self.process.wait(timeout)
+            return how(self.process.wait(timeout))
         except subprocess.TimeoutExpired:
-            raise RuntimeError(f"{self.name} did not end within {timeout:.0f} s") from None
-        # a process that had only just been started has no handler for the signal yet
-        if code not in (0, -signal.SIGTERM):
-            raise RuntimeError(f"{self.name} ended with exit code {code}; see {self.log}")
-
-    def freeze(self) -> None:
-        """Stop the process where it stands."""
-        self.signal(signal.SIGSTOP)
-        self.is_frozen = True
-
-    def thaw(self) -> None:
-        """Let a frozen process go on: it knows nothing of what happened meanwhile."""
-        self.signal(signal.SIGCONT)
-        self.is_frozen = False
-
-    def shift_clock(self, shift: str) -> None:
-        """Set the process's clock off by ``shift``, as in ``+3600``."""
-        new = self.clock.with_suffix(".new")
-        new.write_text(shift)
-        new.replace(self.clock)
+            self.kill()
+            return f"did not end within {timeout:.0f} s"
 
     def tend(self, pause: float) -> None:
         """Replace a process that has ended, ``pause`` seconds later."""
         if self.process is None or self.process.poll() is None:
             return
-        if self.restart_at == 0.0:
-            code = self.process.returncode
-            self.exits[signal.Signals(-code).name if code < 0 else f"exit {code}"] += 1
+        if self.starts not in self.ends:
+            self.ends[self.starts] = self.process.returncode
             self.restart_at = time.monotonic() + pause
         if self.is_wanted and time.monotonic() >= self.restart_at:
-            self.restart_at = 0.0
             self.start()
 
-    def events(self) -> list[str]:
-        """Return the names of the log lines written since the last call."""
-        if not self.log.exists():
-            return []
-        with self.log.open("rb") as lines:
-            lines.seek(self._told)
-            new = lines.read()
-        self._told += len(new)
-        *whole, self._rest = (self._rest + new).split(b"\n")
-        # a killed process may leave half a line
-        told = [line for line in whole if line.startswith(b"{") and line.endswith(b"}")]
-        return [json.loads(line)["event"] for line in told]
+    def read(self) -> None:
+        """Take in the lines that the process at work has logged."""
+        self.lines.read(self.starts)
+
+    def said(self, since: float, *events: str) -> list[Line]:
+        """Return its lines of these events (none: of all) that were read after a moment."""
+        return [
+            line
+            for line in self.lines.since(since)
+            if line.process == self.starts and (not events or line.event in events)
+        ]
+
+
+def how(code: int) -> str:
+    """Return an exit code in words."""
+    return signal.Signals(-code).name if code < 0 else f"exit {code}"
 
 
 def write_command(*arguments: str) -> list[str]:

@@ -35,6 +35,8 @@ class ApacheCluster:
         Raises:
             KafkaUnavailableError: there is no Java, or no jars and no way to fetch them.
         """
+        self.mender = ThreadPoolExecutor(1, thread_name_prefix="mender")
+        """Start a broker again in here: it ends with the thread that started it."""
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         controllers = free_ports(size)
         voters = ",".join(f"{n}@127.0.0.1:{port}" for n, port in enumerate(controllers, start=1))
@@ -108,5 +110,6 @@ class ApacheCluster:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.mender.shutdown()
         for broker in self.brokers:
             broker.kill()
