@@ -13,7 +13,8 @@ Two tables cannot be written in one commit, so their order carries the promise:
   partition with the same rules, one of them stale, therefore agree, and the transaction ids do the
   rest. When the rules in a table are not this writer's, it claims the partition in both tables
   before it reads what they hold: each commit carries the rules as a transaction id, so a stale
-  owner with older rules can commit to neither table any more.
+  owner with older rules can commit to neither table any more. Each claim is a number of its own,
+  so that one who slept while the rules changed and changed back is not let in either.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ from lake.writer.taken import Offsets, Taken, counts_of, take
 logger = logging.getLogger(__name__)
 
 CLAIM_ATTEMPTS: Final = 5
+
+CLAIM_BITS: Final = 32
+"""Of a rules transaction id, the low bits tell one claim from another; the rules are the rest."""
 
 NO_OFFSETS: Final[Offsets] = np.zeros(0, dtype=np.int64)
 
@@ -95,6 +99,8 @@ class Sink:
             decoded_schema(decoder.contract).empty_table(),
             decoded_dead_letter_schema().empty_table(),
         )
+        self._claims: dict[str, int] = {}
+        """The version of each rules transaction id under which this writer may commit."""
         self._ahead: dict[Source, Offsets] = {}
         """Offsets beyond bronze's position that the dead-letter table holds already."""
         self._dead_marks: dict[Source, tuple[int | None, int | None]] = {}
@@ -227,28 +233,30 @@ class Sink:
         for source in sources:
             app_id = self._rules_id(source, name)
             there = table.version_of(app_id)
-            if there != self._rules:
-                spans.append(Span(source, (Mark(app_id, there, self._rules),), {}))
+            if there is None or there >> CLAIM_BITS != self._rules >> CLAIM_BITS:
+                claim = self._rules >> CLAIM_BITS << CLAIM_BITS | self._token() % 2**CLAIM_BITS
+                spans.append(Span(source, (Mark(app_id, there, claim),), {}))
+                self._claims[app_id] = claim
+            else:
+                self._claims[app_id] = there
         if not spans:
             return frozenset()
         return table.commit(spans, _no_rows()).fenced
 
     def _bronze_span(self, part: Part, record: Mapping[str, Any]) -> Span:
-        rules = Mark(self._rules_id(part.source, self._table), self._rules, self._rules)
         position = Mark(self._position_id(part.source), part.held, part.last)
-        return Span(part.source, (position, rules), record)
+        return Span(part.source, (position, self._rules_mark(part.source, self._table)), record)
 
     def _dead_span(self, part: Part, record: Mapping[str, Any]) -> Span:
         """The position never goes down, so it may stay; the token always moves, and is unique."""
         position, token = self._dead_marks[part.source]
         position_id, token_id = self._dead_ids(part.source)
-        rules_id = self._rules_id(part.source, DEAD_LETTERS)
         return Span(
             part.source,
             (
                 Mark(position_id, position, max(part.last, -1 if position is None else position)),
                 Mark(token_id, token, self._token()),
-                Mark(rules_id, self._rules, self._rules),
+                self._rules_mark(part.source, DEAD_LETTERS),
             ),
             record,
         )
@@ -267,6 +275,10 @@ class Sink:
 
     def _rules_id(self, source: Source, table: str) -> str:
         return f"{source.app_id(self._writer, table)}#rules"
+
+    def _rules_mark(self, source: Source, table: str) -> Mark:
+        app_id = self._rules_id(source, table)
+        return Mark(app_id, self._claims[app_id], self._claims[app_id])
 
     def _dead_offsets_beyond(self, source: Source, position: int | None) -> Offsets:
         dead_position, _ = self._dead_marks[source]

@@ -281,6 +281,38 @@ def test_a_stale_writer_with_an_older_contract_can_commit_nothing_any_more(bench
     assert bench.audit().is_clean
 
 
+def test_a_sleeper_does_not_make_a_dead_letter_of_a_row_that_older_rules_made(bench: Bench) -> None:
+    """The rules change back and forth while it sleeps: they look as it left them, and are not."""
+    sleeper = bench.sink(STRICTER)
+    bench.take_over(sleeper, P0)
+    rolled_back = bench.sink()
+    bench.take_over(rolled_back, P0)
+    rolled_back.write(batch((P0, None, [visit(P0, 0)])))
+    bench.take_over(bench.sink(STRICTER), P0)
+
+    flushed = sleeper.write(batch((P0, None, [visit(P0, 0)])))
+    assert flushed.fenced == {P0}
+    assert bench.offsets() == [(0, 0)]
+    assert not bench.dead_offsets()
+
+
+def test_a_sleeper_does_not_make_a_row_of_a_dead_letter_that_newer_rules_made(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As above, and the newer writer died before its commit to bronze, which so looks untouched."""
+    sleeper = bench.sink()
+    bench.take_over(sleeper, P0)
+    newer = bench.sink(STRICTER)
+    bench.take_over(newer, P0)
+    crash(bench, newer, (P0, None, [visit(P0, 0)]), monkeypatch=monkeypatch)
+    bench.take_over(bench.sink(), P0)
+
+    flushed = sleeper.write(batch((P0, None, [visit(P0, 0)])))
+    assert flushed.fenced == {P0}
+    assert not bench.offsets()
+    assert bench.dead_offsets() == [(0, 0)]
+
+
 def test_writers_of_two_versions_share_a_table_by_partition(bench: Bench) -> None:
     old, new = bench.sink(CONTRACT), bench.sink(WIDER)
     bench.take_over(old, P0)
