@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 import duckdb
@@ -121,7 +122,7 @@ class Decoder:
                 pa.array([reject.detail for reject in rejects], pa.string()),
                 messages.value.take(at).cast(pa.binary()),
                 messages.key.take(at).cast(pa.binary()),
-                pa.array(_headers(messages, rejects_at), pa.string()),
+                pa.array(headers_texts(messages, rejects_at), pa.string()),
                 pa.repeat(pa.scalar(_FIRST_ATTEMPT, pa.int32()), count),
                 *self._trace(messages, at),
             ],
@@ -156,7 +157,8 @@ def _column(values: tuple[object, ...], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _headers(messages: Messages, rows: list[int]) -> list[str | None]:
+def headers_texts(messages: Messages, rows: Sequence[int]) -> list[str | None]:
+    """Return the headers of the messages at these rows as dead letters keep them."""
     if messages.headers is None:
         return [None] * len(rows)
     return [_as_json(messages.headers[row]) for row in rows]
