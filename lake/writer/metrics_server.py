@@ -1,0 +1,157 @@
+"""The HTTP server in the writer's process: ``/metrics``, ``/healthz`` and ``/readyz``.
+
+It has no login and tells names of topics and tables, so by default it listens on this machine only.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+from prometheus_client import disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+from lake.errors import MetricsAddressError
+from lake.writer.watch import WriterWatch
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PORT: Final = 9464
+"""The port that OpenTelemetry's Prometheus exporters use by convention."""
+
+LOCAL: Final = "127.0.0.1"
+STOP_SECONDS: Final = 0.1
+"""How long ending the server may take."""
+
+REQUEST_SECONDS: Final = 10.0
+"""A client that sends its request more slowly than this is hung up on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int
+    """0 takes a free one."""
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read ``host:port``, ``[ipv6]:port``, ``:port`` (all addresses) or ``port`` (only here).
+
+        Raises:
+            MetricsAddressError: it is none of these.
+        """
+        host, colon, port = text.strip().rpartition(":")
+        host = host.removeprefix("[").removesuffix("]") if colon else LOCAL
+        if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+            raise MetricsAddressError(
+                f"{text!r} is no address to serve metrics on",
+                hint=f"LAKEWARD_METRICS_ADDRESS is host:port, e.g. {LOCAL}:{DEFAULT_PORT}; "
+                f":{DEFAULT_PORT} listens on every address of the machine.",
+            )
+        return cls(host or "", int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@contextmanager
+def serving(watch: WriterWatch, address: Address) -> Iterator[Address]:
+    """Answer requests while the block runs; yields the address, with its port when it was 0.
+
+    Raises:
+        MetricsAddressError: nobody can listen there, most often because the port is taken.
+    """
+    # when each counter began is told as a series of its own otherwise, which doubles their number
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    try:
+        server = _server(watch, address)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MetricsAddressError(
+            f"cannot serve metrics on {address}: {reason}",
+            hint="Name another address with --metrics-address or LAKEWARD_METRICS_ADDRESS; two "
+            "writers on one machine need two ports. Unset, no metrics are served.",
+        ) from error
+    thread = threading.Thread(
+        target=server.serve_forever, args=(STOP_SECONDS,), name="metrics", daemon=True
+    )
+    thread.start()
+    bound = Address(address.host, server.server_address[1])
+    logger.info("metrics_served", extra={"address": str(bound)})
+    try:
+        yield bound
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _server(watch: WriterWatch, address: Address) -> ThreadingHTTPServer:
+    host = address.host or None
+    flags = socket.AI_PASSIVE if host is None else 0
+    family, _, _, _, where = socket.getaddrinfo(
+        host, address.port, type=socket.SOCK_STREAM, flags=flags
+    )[0]
+
+    class Handler(_Handler):
+        pass
+
+    class Server(ThreadingHTTPServer):
+        address_family = family
+        daemon_threads = True
+        block_on_close = False
+
+        def server_bind(self) -> None:
+            # HTTPServer's own asks a name server for this machine's name, which may take long
+            socketserver.TCPServer.server_bind(self)
+
+    Handler.watch = watch
+    return Server((str(where[0]), address.port), Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    watch: WriterWatch
+    timeout = REQUEST_SECONDS
+    server_version = "lakeward"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+            self._answer(HTTPStatus.OK, content_type, encode(self.watch.registry))
+        elif path in ("/healthz", "/readyz"):
+            health = self.watch.health
+            verdict = health.alive() if path == "/healthz" else health.ready()
+            status = HTTPStatus.OK if verdict.is_well else HTTPStatus.SERVICE_UNAVAILABLE
+            body = json.dumps(verdict.as_document(), indent=2).encode() + b"\n"
+            self._answer(status, "application/json", body)
+        else:
+            text = b"There is /metrics, /healthz and /readyz.\n"
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", text)
+
+    do_HEAD = do_GET
+
+    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing: a scrape every few seconds is no news."""
