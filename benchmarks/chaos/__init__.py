@@ -1,6 +1,6 @@
 """Break everything the writer stands on, hundreds of times, and count what came through.
 
-``python -m benchmarks chaos --faults 500 --seed 1``; docs/concepts/under-fire.md says what is
+``python -m benchmarks chaos --faults 500 --seed 1``; docs/concepts/chaos.md says what is
 broken, how, and what came of it.
 """
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.chaos.campaign import Campaign, Kept, Options, Result
+from benchmarks.chaos.faults import KINDS
 from benchmarks.chaos.table import figures, table
 from benchmarks.report import publish
 from tests.kafka_servers.cluster import ApacheCluster
@@ -36,7 +37,7 @@ def run() -> None:
         with ApacheCluster(folder / "kafka", size) as cluster:
             for kept, count in _shares(asked.lake, asked.faults).items():
                 say(f"{count} faults, the lake on {kept}")
-                options = Options(kept, count, asked.seed, asked.pause)
+                options = Options(kept, count, asked.seed, asked.pause, tuple(asked.only or ()))
                 campaign = Campaign(options, cluster, folder / kept, say)
                 results.append(campaign.run())
                 say(f"{kept}: {results[-1].verdict}")
@@ -55,6 +56,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--pause", type=float, default=1.5, help="seconds between two [1.5]")
     parser.add_argument("--lake", choices=["s3", "disk", "both"], default="both")
     parser.add_argument("--brokers", type=int, choices=[1, 3], help="[3 where memory allows]")
+    parser.add_argument(
+        "--only", action="append", choices=[kind.name for kind in KINDS], help="these kinds [all]"
+    )
     parser.add_argument("--keep", help="keep logs and lake in this new folder")
     return parser.parse_args(sys.argv[1:])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from benchmarks.chaos import strikes
@@ -42,6 +42,11 @@ def _another_takes_over(world: World) -> bool:
     return len(world.free) > 1 and any(writer.holds_partitions for writer in world.free)
 
 
+def _rival_can_begin(world: World) -> bool:
+    # a writer that finds no store when it starts ends at once
+    return not (world.rival.is_running or world.is_busy(STORE)) and _one_is_at_work(world)
+
+
 def _clock_is_free(world: World) -> bool:
     return any(writer.clock is not None for writer in world.at_work)
 
@@ -69,7 +74,7 @@ KINDS = (
         "takes every partition, sleeps until others have committed them, wakes up",
         5,
         strikes.start_rival,
-        is_ready=lambda world: not world.rival.is_running and _one_is_free(world),
+        is_ready=_rival_can_begin,
     ),
     Kind(
         "broker killed",
@@ -123,9 +128,16 @@ class Planned:
     """Decides what is not decided yet: which writer, for how long."""
 
 
-def schedule(world: World, count: int, draw: random.Random, pause: float) -> list[Planned]:
-    """Return ``count`` faults: each possible kind at least once, the rest by weight."""
-    possible = [kind for kind in KINDS if kind.is_possible(world)]
+def schedule(
+    world: World, count: int, draw: random.Random, pause: float, only: Collection[str] = ()
+) -> list[Planned]:
+    """Return ``count`` faults: each possible kind at least once, the rest by weight.
+
+    ``only`` names the kinds to draw from; when empty, all.
+    """
+    possible = [
+        kind for kind in KINDS if kind.is_possible(world) and (not only or kind.name in only)
+    ]
     chosen = possible[:count]
     chosen += draw.choices(possible, [k.weight for k in possible], k=count - len(chosen))
     draw.shuffle(chosen)

@@ -22,10 +22,10 @@ LONG_OUTAGE_S = (12.0, 20.0)
 """Longer than the first, quick tries of one commit take together."""
 LONG_OUTAGES = 0.1
 """Their share."""
-BACK_S = 60.0
-TAKEN_OVER_S = 45.0
+BACK_S = 90.0
+TAKEN_OVER_S = 90.0
 TOLD_S = 20.0
-HUNG_S = 15.0
+HUNG_S = 60.0
 """A writer tells its progress once a second; one that is silent for so long hangs."""
 IN_FLIGHT_S = 1.0
 """A request that had left a writer before it was frozen has landed after so long."""
