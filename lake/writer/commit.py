@@ -46,6 +46,7 @@ from lake.errors import CommitError, LakeError, LakePathError, in_one_line
 from lake.tables import read_rows
 from lake.writer.patience import LONGEST_PAUSE_SECONDS, Patience
 from lake.writer.source import Source
+from lake.writer.watch import WriterWatch
 
 logger = logging.getLogger(__name__)
 
@@ -116,11 +117,14 @@ class TransactionalTable:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
+        watch: WriterWatch | None = None,
     ) -> None:
         self._opener = opener
         self._writer = writer
         self._now = now
         self._sleep = sleep
+        self._watch = watch
+        self._name = opener.uri.rpartition("/")[2]
         self._table = opener.open()
         self._versions: dict[str, int | None] = {}
         self._last_committed_at = _newest_commit_time(self._table)
@@ -170,6 +174,7 @@ class TransactionalTable:
         fenced: set[Source] = set()
         failure: Exception | None = None
         tries = 0
+        began = time.monotonic()
         for tries in self._tries(patience):
             try:
                 if failure is not None:
@@ -180,6 +185,8 @@ class TransactionalTable:
                 logger.warning(
                     "table_not_readable", extra={"table": self.uri, "why": in_one_line(error)}
                 )
+                if self._watch is not None:
+                    self._watch.unreadable(in_one_line(error))
                 continue
             done = {span.source for span, state in states if state == "landed"}
             lost = {span.source for span, state in states if state == "fenced"}
@@ -192,6 +199,8 @@ class TransactionalTable:
                 )
             rows = without(rows, done | lost)
             if not left:
+                if self._watch is not None:
+                    self._watch.settled()
                 return Outcome(frozenset(landed), frozenset(fenced), None)
             try:
                 self._write(left, rows)
@@ -202,7 +211,11 @@ class TransactionalTable:
                     "commit_outcome_unknown",
                     extra={"table": self.uri, "why": in_one_line(error)},
                 )
+                if self._watch is not None:
+                    self._watch.conflict(self._name, in_one_line(error))
                 continue
+            if self._watch is not None:
+                self._watch.committed(self._name, time.monotonic() - began, self._table)
             landed |= {span.source for span in left}
             if tries > len(BACKOFF_SECONDS):
                 logger.warning("lake_back", extra={"table": self.uri, "tries": tries})

@@ -44,6 +44,7 @@ from lake.writer.sink import Flushed
 from lake.writer.sinks import Sinks
 from lake.writer.source import Source
 from lake.writer.start import HINT, StartingPoints, TopicPartitionKey
+from lake.writer.watch import WriterWatch
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class WriterLoop:
         stop: threading.Event,
         patience: Patience | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
+        watch: WriterWatch | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lake = lake
@@ -84,6 +86,8 @@ class WriterLoop:
         self._stop = stop
         self._patience = patience
         self._on_progress = on_progress
+        self._watch = WriterWatch({}) if watch is None else watch
+        self._is_member = False
         self._clock = clock
         self._is_embedded = is_embedded
         self._session_seconds = session_seconds(lake, is_embedded=is_embedded)
@@ -115,6 +119,7 @@ class WriterLoop:
             points,
             is_idle=self._is_idle,
             forget=self._forget,
+            begun=self._watch.began,
             patience=patience,
             clock=clock,
         )
@@ -131,6 +136,7 @@ class WriterLoop:
             while True:
                 while not self._stop.is_set() and not self._has_caught_up():
                     self._turn()
+                self._watch.health.ending()
                 fenced = self._finish()
                 if self._stop.is_set() or not (self._until_current and fenced):
                     break
@@ -167,6 +173,7 @@ class WriterLoop:
         if self._is_static:
             keys = self._view.partitions(self._sinks.topics)
             self._consumer.assign(self._partitions.begin(keys))
+            self._is_member = True
             if self._until_current and not self._is_embedded:
                 self._targets = self._view.stable_ends(keys)
         else:
@@ -187,10 +194,12 @@ class WriterLoop:
         buffer = self._buffers.get((source.topic, source.topic_id))
         if buffer is not None:
             buffer.drop(source)
+        self._watch.dropped(source)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             self._partitions.assign(consumer, partitions, OFFSET_END)
+            self._is_member = True
         except Exception as error:  # noqa: BLE001 - raised by the loop, not through librdkafka
             self._failure = error
             consumer.assign([])
@@ -205,11 +214,13 @@ class WriterLoop:
             self._serve_results()
         except Exception as error:  # noqa: BLE001 - raised by the loop, not through librdkafka
             self._failure = error
+        self._is_member = False
         self._partitions.drop((tp.topic, tp.partition) for tp in partitions)
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Drop what is buffered: another writer may have it already."""
         logger.warning("partitions_lost", extra={"partitions": len(partitions)})
+        self._is_member = False
         self._partitions.drop((tp.topic, tp.partition) for tp in partitions)
 
     # -- messages
@@ -220,6 +231,7 @@ class WriterLoop:
         if not polled:
             return
         self._silent_since = None
+        self._watch.health.kafka(None)
         failed = [message for message in polled if message.error() is not None]
         messages = polled
         if failed:
@@ -227,6 +239,7 @@ class WriterLoop:
         now = self._clock()
         for chunk in sorted_in(messages, self._cursors):
             self._buffer(chunk.topic, chunk.topic_id).add(chunk, now)
+            self._watch.polled(chunk)
             if self._resets:
                 for number in chunk.partition.unique().to_pylist():
                     self._resets.pop((chunk.topic, number), None)
@@ -254,6 +267,7 @@ class WriterLoop:
         elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
             # the partitions are lost; librdkafka joins again at the next poll
             logger.warning("poll_came_too_late", extra={"why": error.str()})
+            self._is_member = False
             self._partitions.drop(self._cursors)
         elif (failure := fatal(key[0], error)) is not None:
             raise failure
@@ -292,6 +306,7 @@ class WriterLoop:
             new = self._cursors.keys() - paused
             if new:
                 self._consumer.pause([TopicPartition(*key) for key in new])
+                self._watch.paused(True)
             if new and not paused:
                 logger.warning(
                     "paused", extra={"bytes": self._committer.waiting_bytes, "limit": limit}
@@ -300,6 +315,7 @@ class WriterLoop:
             self._take(self._consumer.consume(POLL_MESSAGES, 0))
             self._tell()
         if paused:
+            self._watch.paused(False)
             self._consumer.resume([TopicPartition(*key) for key in paused & self._cursors.keys()])
             logger.info("resumed", extra={"partitions": len(paused)})
 
@@ -333,6 +349,7 @@ class WriterLoop:
             ]
             batch = buffer.take(parts)
             if parts:
+                self._watch.handed_over()
                 self._committer.submit(batch)
 
     def _decode(self, messages: Messages) -> Decoded:
@@ -367,6 +384,7 @@ class WriterLoop:
             self._publish(flushed)
             fenced |= {(source.topic, source.partition) for source in flushed.fenced}
         if self._committer.failure is not None:
+            self._watch.health.failed(str(self._committer.failure))
             raise self._committer.failure
         return fenced
 
@@ -376,6 +394,7 @@ class WriterLoop:
             if cursor is not None and cursor.source == source:
                 cursor.settled = last + 1
         self._progress = self._progress.after(flushed)
+        self._watch.flushed(flushed)
         logger.info(
             "flushed",
             extra={
@@ -429,8 +448,10 @@ class WriterLoop:
         }:
             try:
                 present = self._view.topic_id(topic)
-            except BrokerError:
+            except BrokerError as failure:
+                self._watch.health.kafka(failure.message)
                 return  # asked again before each commit
+            self._watch.health.kafka(None)
             if present is not None and present != topic_id.partition("#")[0]:
                 self._flush(list(self._buffers.values()))
                 raise _made_again(topic, topic_id, present)
@@ -440,6 +461,7 @@ class WriterLoop:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             if self._silent_since is None:
                 self._silent_since = self._clock()
+                self._watch.health.kafka(error.str())
                 logger.warning("broker_silent", extra={"why": error.str()})
         else:
             logger.info("broker_error", extra={"why": error.str(), "error": error.name()})
@@ -456,6 +478,13 @@ class WriterLoop:
             )
 
     def _tell(self) -> None:
+        waiting = self._partitions.waiting
+        self._watch.turned(
+            polled_bytes=sum(buffer.size for buffer in self._buffers.values()),
+            committing_bytes=self._committer.waiting_bytes,
+            partitions=len(self._cursors) + waiting if self._is_member else None,
+            waiting=waiting,
+        )
         now = self._clock()
         if now - self._told >= PROGRESS_SECONDS:
             self._told = now
@@ -471,13 +500,15 @@ class WriterLoop:
         )
 
     def _lag(self) -> int | None:
+        ends: dict[Source, int] = {}
         lag = 0
         for key, cursor in self._cursors.items():
             _, high = self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
-            if high < 0:
-                return None
-            lag += max(0, high - cursor.settled)
-        return lag
+            if high >= 0:
+                ends[cursor.source] = high
+                lag += max(0, high - cursor.settled)
+        self._watch.heard(ends)
+        return lag if len(ends) == len(self._cursors) else None
 
 
 def _made_again(topic: str, before: str, present: str) -> OffsetGapError:

@@ -37,6 +37,7 @@ class Partitions:
         *,
         is_idle: Callable[[], bool],
         forget: Callable[[Source], None],
+        begun: Callable[[Source, int], None],
         patience: Patience | None,
         clock: Callable[[], float],
     ) -> None:
@@ -48,6 +49,7 @@ class Partitions:
             points: where to begin.
             is_idle: waits until no commit is under way; false when that takes too long.
             forget: drops what is buffered of a source.
+            begun: is told from which offset a source is read.
             patience: how long to wait for a lake or a broker that is away; None: not at all.
             clock: monotonic, in seconds.
         """
@@ -57,6 +59,7 @@ class Partitions:
         self._points = points
         self._is_idle = is_idle
         self._forget = forget
+        self._begun = begun
         self._patience = patience
         self._clock = clock
         self._seeks: dict[TopicPartitionKey, int] = {}
@@ -68,6 +71,11 @@ class Partitions:
     def is_seeking(self) -> bool:
         """True while the consumer has not yet been told to go on from some cursor."""
         return bool(self._seeks)
+
+    @property
+    def waiting(self) -> int:
+        """How many partitions cannot begin yet."""
+        return len(self._waiting)
 
     def begin(self, keys: Iterable[TopicPartitionKey]) -> list[TopicPartition]:
         """Make a cursor for each partition, from the tables and what Kafka offers.
@@ -82,6 +90,7 @@ class Partitions:
         starts = self._points.find(self._view.offered(wanted))
         for key, start in starts.items():
             self.cursors[key] = Cursor.at(start.source, start.held, start.first)
+            self._begun(start.source, start.first)
             logger.info(
                 "partition_begins",
                 extra={"source": str(start.source), "held": start.held, "first": start.first},

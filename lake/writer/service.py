@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from ingest.contracts.model import Contract
@@ -15,6 +16,7 @@ from lake.settings import LakeSettings
 from lake.tables import Lake
 from lake.writer.broker_view import BrokerView
 from lake.writer.loop import WriterLoop
+from lake.writer.metrics_server import Address, serving
 from lake.writer.others import left_to_others
 from lake.writer.patience import Patience
 from lake.writer.presence import is_present, present
@@ -22,6 +24,7 @@ from lake.writer.progress import Progress
 from lake.writer.sinks import Sinks
 from lake.writer.start import StartingPoints
 from lake.writer.target import check_writable
+from lake.writer.watch import WriterWatch
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +39,7 @@ def run(
     force: bool = False,
     create_topics: bool = False,
     stop: threading.Event | None = None,
+    metrics: Address | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Progress:
@@ -50,6 +54,7 @@ def run(
         force: never stop at the dead-letter limit.
         create_topics: make missing topics; on the embedded broker they always are.
         stop: set it to drain and end.
+        metrics: where to answer scrapes and health checks; None: nowhere.
         on_progress: called about once a second.
         now: stamps commits and journal entries.
 
@@ -57,6 +62,39 @@ def run(
         LakewardError: something a person has to mend; nothing is half-written.
     """
     chosen = list(contracts)
+    watch = WriterWatch({contract.topic: contract.name for contract in chosen})
+    with ExitStack() as open_while_it_runs:
+        if metrics is not None:  # before anything else: a taken port is told at once
+            open_while_it_runs.enter_context(serving(watch, metrics))
+        return _run(
+            ingest,
+            settings,
+            chosen,
+            watch,
+            until_current=until_current,
+            accept_gap=accept_gap,
+            force=force,
+            create_topics=create_topics,
+            stop=stop,
+            on_progress=on_progress,
+            now=now,
+        )
+
+
+def _run(
+    ingest: IngestSettings,
+    settings: LakeSettings,
+    chosen: list[Contract],
+    watch: WriterWatch,
+    *,
+    until_current: bool,
+    accept_gap: bool,
+    force: bool,
+    create_topics: bool,
+    stop: threading.Event | None,
+    on_progress: Callable[[Progress], None],
+    now: Callable[[], datetime],
+) -> Progress:
     lake = Lake(settings.root)
     check_writable(lake)
     check_reachable(ingest)
@@ -69,7 +107,7 @@ def run(
     view.partitions(contract.topic for contract in chosen)
     ended = stop or threading.Event()
     patience = None if until_current else Patience(ended)
-    sinks = Sinks(lake, settings, chosen, force=force, patience=patience, now=now)
+    sinks = Sinks(lake, settings, chosen, force=force, patience=patience, watch=watch, now=now)
     journal = Journal(lake, settings.writer_name, now=now)
 
     def others() -> bool:
@@ -99,6 +137,7 @@ def run(
         stop=ended,
         patience=patience,
         on_progress=on_progress,
+        watch=watch,
     )
     if until_current or not on_embedded:
         return loop.run()

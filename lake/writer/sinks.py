@@ -21,6 +21,7 @@ from lake.writer.rules import rules_number
 from lake.writer.sink import Sink
 from lake.writer.source import Source
 from lake.writer.target import Target
+from lake.writer.watch import WriterWatch
 
 
 class Sinks:
@@ -34,6 +35,7 @@ class Sinks:
         *,
         force: bool = False,
         patience: Patience | None = None,
+        watch: WriterWatch | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Open every table, after making or widening it where needed.
@@ -44,6 +46,7 @@ class Sinks:
             contracts: one sink each.
             force: never stop at the dead-letter limit.
             patience: how long a commit is tried; None: a bounded number of times.
+            watch: is told of commits.
             now: stamps the commits.
         """
         writer = settings.writer_name
@@ -51,7 +54,7 @@ class Sinks:
 
         def table(name: str, schema: pa.Schema) -> TransactionalTable:
             target = Target(lake, "bronze", name, schema, writer, PARTITION_BY)
-            return TransactionalTable(target, writer, now=now)
+            return TransactionalTable(target, writer, now=now, watch=watch)
 
         self.lock = threading.RLock()
         self.dead_letters = table(DEAD_LETTERS, dead_letter_schema())

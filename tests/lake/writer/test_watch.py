@@ -10,10 +10,12 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from prometheus_client.parser import text_string_to_metric_families
 
 from lake.errors import MetricsAddressError
@@ -49,6 +51,15 @@ def clock() -> Time:
 @pytest.fixture
 def watch(clock: Time) -> WriterWatch:
     return WriterWatch({TOPIC: "visits"}, clock=clock, wall=clock)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> DeltaTable:
+    """A table of two files, at version 1."""
+    uri = str(tmp_path / "visits")
+    for n in range(2):
+        write_deltalake(uri, pa.table({"a": [n]}), mode="append")
+    return DeltaTable(uri)
 
 
 @pytest.fixture
@@ -160,33 +171,41 @@ def test_the_lag_is_worked_out_when_it_is_asked_for(
 
 
 def test_commits_and_their_troubles_are_counted_by_table(
-    get: Get, watch: WriterWatch, clock: Time
+    get: Get, watch: WriterWatch, clock: Time, table: DeltaTable, tmp_path: Path
 ) -> None:
     assert series(get)["lakeward_writer_lake_available{}"] == 1
     watch.conflict("visits", "the store is away")
     assert series(get)["lakeward_writer_lake_available{}"] == 0
-    watch.committed("visits", 0.3, 17)
-    watch.files_counted("visits", 4, 12345)
+    watch.committed("visits", 0.3, table)
     shown = series(get)
     assert shown["lakeward_writer_lake_available{}"] == 1
     assert shown["lakeward_writer_commit_conflicts_total{table=visits}"] == 1
     assert shown["lakeward_writer_commit_seconds_count{table=visits}"] == 1
     assert shown["lakeward_writer_last_commit_timestamp_seconds{table=visits}"] == clock.at
-    assert shown["lakeward_writer_table_version{table=visits}"] == 17
-    assert shown["lakeward_writer_table_files{table=visits}"] == 4
-    assert shown["lakeward_writer_table_size_bytes{table=visits}"] == 12345
+    assert shown["lakeward_writer_table_version{table=visits}"] == 1
+    assert shown["lakeward_writer_table_files{table=visits}"] == 2
+    size = sum(file.stat().st_size for file in (tmp_path / "visits").glob("*.parquet"))
+    assert shown["lakeward_writer_table_size_bytes{table=visits}"] == size
 
 
-def test_files_are_counted_at_most_every_thirty_seconds(watch: WriterWatch, clock: Time) -> None:
-    assert [watch.should_count_files(t) for t in ("a", "a", "b")] == [True, False, True]
+def test_files_are_counted_at_most_every_thirty_seconds(
+    get: Get, watch: WriterWatch, clock: Time, table: DeltaTable
+) -> None:
+    def files() -> float:
+        return series(get)["lakeward_writer_table_files{table=visits}"]
+
+    watch.committed("visits", 0.1, table)
+    write_deltalake(table, pa.table({"a": [3]}), mode="append")
     clock.at += 29
-    assert not watch.should_count_files("a")
+    watch.committed("visits", 0.1, table)
+    assert files() == 2
     clock.at += 1
-    assert watch.should_count_files("a")
+    watch.committed("visits", 0.1, table)
+    assert files() == 3
 
 
 def test_memory_and_pauses_show(get: Get, watch: WriterWatch) -> None:
-    watch.turned(polled_bytes=10, committing_bytes=20)
+    watch.turned(polled_bytes=10, committing_bytes=20, partitions=None, waiting=0)
     watch.paused(True)
     shown = series(get)
     assert shown["lakeward_writer_buffer_bytes{stage=polled}"] == 10
@@ -196,21 +215,20 @@ def test_memory_and_pauses_show(get: Get, watch: WriterWatch) -> None:
     assert series(get)["lakeward_writer_paused{}"] == 0
 
 
-def everything(watch: WriterWatch) -> None:
+def everything(watch: WriterWatch, table: DeltaTable) -> None:
     """Let every metric have a sample."""
     watch.began(P0, 0)
     watch.heard({P0: 1})
     watch.handed_over()
     watch.flushed(Flushed(TOPIC, 0, landed={}, fenced=frozenset({P0})))
     watch.conflict("visits", "away")
-    watch.committed("visits", 0.1, 1)
-    watch.files_counted("visits", 1, 1)
+    watch.committed("visits", 0.1, table)
 
 
 def test_a_scrape_shows_what_is_defined_and_nothing_else_of_ours(
-    get: Get, watch: WriterWatch
+    get: Get, watch: WriterWatch, table: DeltaTable
 ) -> None:
-    everything(watch)
+    everything(watch, table)
     _, _, body = get("/metrics")
     kinds = dict(re.findall(r"^# TYPE (lakeward_\w+) (\w+)$", body, re.MULTILINE))
     assert kinds == {d.name: d.kind for d in metrics.DEFINITIONS}
@@ -269,8 +287,7 @@ def test_a_writer_that_begins_is_alive_and_not_ready(get: Get) -> None:
 def test_a_writer_with_partitions_and_one_that_stands_by_are_ready(
     get: Get, watch: WriterWatch, partitions: int
 ) -> None:
-    watch.turned(polled_bytes=0, committing_bytes=0)
-    watch.health.member(partitions)
+    watch.turned(polled_bytes=0, committing_bytes=0, partitions=partitions, waiting=0)
     assert failing(get, "/readyz") == {}
     assert series(get)["lakeward_writer_ready{}"] == 1
 
@@ -303,14 +320,13 @@ def test_a_lake_or_a_kafka_that_is_away_makes_it_not_ready_until_it_answers(
         "kafka": "all brokers are down",
     }
     assert failing(get, "/healthz") == {}, "a restart would not help"
-    watch.committed("visits", 0.1, 2)
+    watch.settled()
     watch.health.kafka(None)
     assert failing(get, "/readyz") == {}
 
 
 def test_a_poll_loop_that_hangs_is_not_alive(get: Get, watch: WriterWatch, clock: Time) -> None:
-    watch.health.member(3)
-    watch.turned(polled_bytes=0, committing_bytes=0)
+    watch.turned(polled_bytes=0, committing_bytes=0, partitions=3, waiting=0)
     clock.at += HUNG_SECONDS
     assert failing(get, "/healthz") == {}
     clock.at += 1
