@@ -10,6 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+NOISE = {
+    "errors told to the user": b"error: ",
+    "tracebacks": b"Traceback (most recent call last)",
+    "panics in native code that were caught": b" panicked at ",
+    "fatal errors": b"Fatal Python error",
+}
+"""What a process may write beside its log lines, and how it is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -30,7 +38,7 @@ class LogLines:
     path: Path
     lines: list[Line] = field(default_factory=list)
     noise: Counter[str] = field(default_factory=Counter)
-    """Lines that are no JSON, by their beginning: a crash of native code leaves such."""
+    """Lines that are no JSON, by what they tell of."""
     _told: int = 0
     _rest: bytes = b""
 
@@ -48,8 +56,8 @@ class LogLines:
             if line.startswith(b"{") and line.endswith(b"}"):
                 fields = json.loads(line)
                 self.lines.append(Line(now, process, fields["event"], fields))
-            elif line.strip():
-                self.noise[line[:60].decode(errors="replace")] += 1
+            else:
+                self.noise.update(name for name, mark in NOISE.items() if mark in line)
 
     def forget_half_a_line(self) -> None:
         """Let the next process begin a line of its own; a killed one may leave half a line."""

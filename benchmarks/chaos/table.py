@@ -9,6 +9,7 @@ from statistics import median
 
 from benchmarks.chaos.campaign import Result
 from benchmarks.chaos.faults import RIVAL, ZOMBIE
+from benchmarks.chaos.log_lines import NOISE
 from benchmarks.report import Figure
 
 HEAD = ("lake", "fault", "what was done", "times", "what was seen", "moved on after", "at most")
@@ -79,7 +80,8 @@ def _summary(result: Result) -> list[str]:
         f"{result.commits:,} commits by {result.starts} processes; {told}. "
         f"The processes ended by {ends}; the last ones, asked to end, by {last}.",
     ]
-    lines += [f"Not a log line: {text!r}, {n} times." for text, n in result.noise.most_common(5)]
+    noise = (f"{result.noise[name]} {name}" for name in NOISE)
+    lines.append(f"Beside their log lines the processes left {', '.join(noise)}.")
     lines += [f"Left out: {why}." for why in result.skipped]
     return lines
 
