@@ -42,7 +42,6 @@ def _batch(values: Sequence[bytes], first: int) -> Messages:
         appended_at=pa.array(np.arange(count)).cast(pa.timestamp("us", tz="UTC")),
         key=pa.nulls(count, pa.binary()),
         value=pa.array(values, pa.binary()),
-        headers_of=lambda _: None,
     )
 
 

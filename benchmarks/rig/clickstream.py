@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
+SITE = "https://nova-site.example/"
 START = datetime(2025, 6, 1, tzinfo=UTC)
 POOL = 50_000
 """So many bodies are made; a topic repeats them, each time with another event_id."""
@@ -32,7 +33,8 @@ def clickstream(count: int, seed: int) -> list[bytes]:
                 "timestamp": f"{START + timedelta(milliseconds=draw.randrange(10**9)):%FT%T}.123Z",
                 "event_type": draw.choice(["page_view", "click", "scroll", "form_interaction"]),
                 "page_type": draw.choice(["homepage", "whitepaper", "presale", "tokenomics"]),
-                "page_url": f"https://nova-site.example/{draw.choice(['', 'team', 'presale/step-2'])}",
+                "page_url": "https://nova-site.example/"
+                + draw.choice(["", "team", "presale/step-2"]),
                 "referrer": "https://www.google.com/",
                 "country": draw.choice(["US", "DE", "JP", "KR", "SG"]),
                 "device_type": draw.choice(["desktop", "mobile", "tablet"]),

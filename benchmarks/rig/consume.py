@@ -1,4 +1,9 @@
-"""A consumer that does nothing: ``python -m benchmarks.rig.consume SERVERS TOPIC COUNT``."""
+"""A consumer that does nothing: ``python -m benchmarks.rig.consume SERVERS TOPIC COUNT MORE``.
+
+librdkafka stops fetching a partition for ``fetch.queue.backoff.ms``, by default a second, when
+100,000 messages wait. A quick consumer has them read before that and idles, so with the defaults
+the rate says little about what is possible; ``EAGER`` has hardly a pause.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,10 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -17,6 +24,7 @@ from benchmarks.rig.watched import Watched, python
 from ingest.kafka import LIBRDKAFKA_LOGGER
 
 BATCH = 10_000
+EAGER: Final = {"fetch.queue.backoff.ms": 10}
 TIMEOUT_S = 600.0
 
 
@@ -30,20 +38,21 @@ class Consumed:
     """CPU seconds a message."""
 
 
-def consumed(broker: Broker, topic: Topic, folder: Path) -> Consumed:
-    """Read a topic in a process of its own, with librdkafka as it is set up by default."""
+def consumed(
+    broker: Broker, topic: Topic, folder: Path, more: Mapping[str, object] | None = None
+) -> Consumed:
+    """Read a topic in a process of its own; ``more`` are properties beside the defaults."""
     command = python("-m", "benchmarks.rig.consume", broker.address, topic.name)
-    with Watched([*command, str(topic.messages)], folder / "consume.log") as child:
+    arguments = [str(topic.messages), json.dumps(dict(more or {}))]
+    with Watched([*command, *arguments], folder / "consume.log") as child:
         return Consumed(**json.loads(child.wait(TIMEOUT_S)))
 
 
 def main() -> None:
     """Read everything and print how fast that was."""
-    servers, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    consumer = Consumer(
-        {"bootstrap.servers": servers, "group.id": "raw", "enable.auto.commit": False},
-        logger=LIBRDKAFKA_LOGGER,
-    )
+    servers, topic, count, more = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    settings = {"bootstrap.servers": servers, "group.id": "raw", "enable.auto.commit": False}
+    consumer = Consumer({**settings, **json.loads(more)}, logger=LIBRDKAFKA_LOGGER)
     partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
     consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
     first = 0

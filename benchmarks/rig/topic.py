@@ -67,12 +67,22 @@ def fill(
         partitions: of the topic.
     """
     name = f"{contract}-events"
-    _write_contract(contracts, contract, name)
+    write_contract(contracts, contract, name)
     admin = AdminClient({"bootstrap.servers": broker.address}, logger=LIBRDKAFKA_LOGGER)
     admin.create_topics([NewTopic(name, partitions, 1)])[name].result(TIMEOUT_S)
     size = _produce(broker, name, stream(count, seed, change), partitions)
     os.sync()
     return Topic(contract, name, count, size, partitions)
+
+
+def write_contract(contracts: Path, contract: str, topic: str) -> None:
+    """Copy the shipped contract under another name, so that several topics have its events."""
+    text = (SHIPPED / "clickstream.odcs.yaml").read_text()
+    text = text.replace("contract:clickstream\n", f"contract:{contract}\n")
+    text = text.replace("name: clickstream\n", f"name: {contract}\n")
+    text = text.replace("physicalName: clickstream-events", f"physicalName: {topic}")
+    contracts.mkdir(exist_ok=True)
+    (contracts / f"{contract}.odcs.yaml").write_text(text)
 
 
 def producer(broker: Broker) -> Producer:
@@ -101,13 +111,3 @@ def _produce(broker: Broker, topic: str, values: Iterator[bytes], partitions: in
     left = client.flush(TIMEOUT_S)
     assert left == 0, f"{left} messages were not delivered in {TIMEOUT_S:.0f} s"
     return size
-
-
-def _write_contract(contracts: Path, contract: str, topic: str) -> None:
-    """Copy the shipped contract under another name, so that several topics have its events."""
-    text = (SHIPPED / "clickstream.odcs.yaml").read_text()
-    text = text.replace("contract:clickstream\n", f"contract:{contract}\n")
-    text = text.replace("name: clickstream\n", f"name: {contract}\n")
-    text = text.replace("physicalName: clickstream-events", f"physicalName: {topic}")
-    contracts.mkdir(exist_ok=True)
-    (contracts / f"{contract}.odcs.yaml").write_text(text)

@@ -24,12 +24,12 @@ _SETTINGS = ("LAKEWARD_", "KAFKA_", "AWS_")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one process had used at one moment."""
+    """What one process and its children had used at one moment."""
 
     at: float
     """Seconds since the epoch."""
     cpu: float
-    """Seconds, user and system, with ended children."""
+    """Seconds, user and system."""
     rss: int
     """Resident bytes now."""
     peak: int
@@ -37,17 +37,28 @@ class Sample:
 
 
 def sample(pid: int) -> Sample | None:
-    """Return what a process has used; None when it is gone."""
+    """Return what a process and its children have used; None when it is gone.
+
+    Of memory, the peaks of all are added up, which is more than was resident at any one moment.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         status = Path(f"/proc/{pid}/status").read_text()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):
         return None
     sizes = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Vm"))
     if "VmRSS" not in sizes:
         return None  # it has ended, and nobody has asked how
     rss, peak = (int(sizes[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
-    return Sample(time.time(), sum(map(int, fields[11:15])) / _TICKS, rss, peak)
+    own = Sample(time.time(), sum(map(int, fields[11:15])) / _TICKS, rss, peak)
+    theirs = [found for child in children if (found := sample(int(child))) is not None]
+    return Sample(
+        own.at,
+        own.cpu + sum(one.cpu for one in theirs),
+        own.rss + sum(one.rss for one in theirs),
+        own.peak + sum(one.peak for one in theirs),
+    )
 
 
 class Watched:
