@@ -319,9 +319,20 @@ def conform(rows: pa.Table, schema: pa.Schema, committed_at: datetime) -> pa.Tab
 
 
 def _newest_commit_time(table: DeltaTable) -> datetime:
-    """Return when the newest of the last commits was made, as the writers recorded it."""
+    """Return when the newest of the last commits was made, as the writers recorded it.
+
+    Raises:
+        LakePathError: the log cannot be read.
+    """
     newest = datetime.min.replace(tzinfo=UTC)
-    for info in table.history(20):
+    try:
+        commits = table.history(20)
+    except (DeltaError, OSError) as error:
+        raise LakePathError(
+            f"cannot read the log of the table at {table.table_uri}: {in_one_line(error)}",
+            hint="Is the lake reachable?",
+        ) from error
+    for info in commits:
         record = info.get(METADATA_KEY)
         if record is not None:
             told = json.loads(record).get("committed_at")

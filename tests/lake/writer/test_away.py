@@ -98,6 +98,20 @@ def test_a_file_that_cannot_be_read_is_told_as_an_unreachable_lake(bench: Bench)
         read_rows(opened)
 
 
+def test_a_log_that_cannot_be_read_is_told_as_an_unreachable_lake(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store may go between the opening of a table and the look at its last commits."""
+    table = bench.table("visits")
+
+    def history(*_: Any) -> list[dict[str, Any]]:
+        raise OSError("Generic S3 error")
+
+    monkeypatch.setattr(DeltaTable, "history", history)
+    with pytest.raises(LakePathError, match="cannot read the log of the table"):
+        table.reopen()
+
+
 @pytest.mark.usefixtures("quick_tries")
 def test_a_writer_outlives_its_object_store(
     embedded_kafka: KafkaForTest, object_store: SeaweedFs, caplog: pytest.LogCaptureFixture
