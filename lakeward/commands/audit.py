@@ -19,6 +19,13 @@ def register(app: typer.Typer) -> None:
 
 def audit(
     topic: Annotated[str | None, typer.Option(help="Only this topic. [default: all]")] = None,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep",
+            help="Also read everything that Kafka still has once more, and compare the contents.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Prove that every offset up to the stored one is in the lake exactly once.
@@ -26,18 +33,28 @@ def audit(
     Reads the coordinates of every row in bronze and in the dead letters, and holds them against the
     stored offsets and against what each commit recorded. Exit code 1 when anything is lost, there
     twice, or unexplained. Needs no Kafka.
+
+    With --deep every message that Kafka still has, up to the stored offset, is read and decoded
+    again and held against its row or dead letter, value for value. What has expired in Kafka cannot
+    be compared, and is counted.
     """
     from lake.audit import audit as run
     from lake.settings import LakeSettings
     from lake.tables import Lake
     from lakeward.console import console
+    from lakeward.deep_audit_report import deep_document, print_deep_report, run_deep_audit
 
-    report = run(Lake(LakeSettings().root), topic=topic)
-    if as_json:
-        console.print_json(data=as_document(report))
-    else:
+    lake = Lake(LakeSettings().root)
+    report = run(lake, topic=topic)
+    if not as_json:
         _print(report)
-    if not report.is_clean:
+    compared = run_deep_audit(lake, topic) if deep else None
+    if as_json:
+        more = {} if compared is None else {"deep": deep_document(compared)}
+        console.print_json(data={**as_document(report), **more})
+    elif compared is not None:
+        print_deep_report(compared)
+    if not (report.is_clean and (compared is None or compared.is_clean)):
         raise typer.Exit(EXIT_FINDINGS)
 
 
