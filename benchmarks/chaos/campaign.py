@@ -14,10 +14,11 @@ import random
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +63,8 @@ class Options:
     """Seconds between two faults, on average."""
     only: tuple[str, ...] = ()
     """Kinds of faults to draw from; empty: all that are possible."""
+    minutes: float = float("inf")
+    """Make no more faults after so long, and judge."""
     writers: int = 3
     producers: int = 2
 
@@ -130,6 +133,7 @@ class Campaign:
         self._topic = f"visits-{options.kept}-{options.seed}"
         self._skipped: list[str] = []
         self._ledger = Ledger()
+        self._over_at = time.monotonic() + options.minutes * 60
 
     def run(self) -> Result:
         """Break things, mend them, and judge."""
@@ -260,23 +264,28 @@ class Campaign:
     def _break(self, world: World, plan: list[Planned]) -> list[Case]:
         """Make every fault, each as soon as it can be, and return without waiting for the last."""
         cases: list[Case] = []
-        left = list(plan)
+        left, late = deque(plan), deque[Planned]()
         draw = random.Random(self._options.seed)
         came = time.monotonic()
-        while left:
-            # whoever's turn it is may wait for what it breaks to be whole again, but not for long
-            turns = left if time.monotonic() - came > TURN_S else left[:1]
-            ready = next((planned for planned in turns if planned.kind.is_ready(world)), None)
+        while left or late:
+            if time.monotonic() > self._over_at:
+                self._say(f"out of time: {len(left) + len(late)} faults are left out")
+                break
+            ready = next((p for p in (*late, *islice(left, 1)) if p.kind.is_ready(world)), None)
             if ready is None:
+                # the next one may wait for what it breaks to be whole again, but not for long
+                if left and time.monotonic() - came > TURN_S:
+                    late.append(left.popleft())
+                    came = time.monotonic()
                 self._tend_for(0, world, draw)
                 continue
-            left.remove(ready)
+            (late if ready in late else left).remove(ready)
             case = Case(ready.kind.name, ready.kind.what)
             cases.append(case)
             world.begin(ready.kind.strike(world, random.Random(ready.seed), case))
             self._tend_for(ready.pause, world, draw)
             came = time.monotonic()
-            if len(cases) % 10 == 0 or not left:
+            if len(cases) % 10 == 0 or not (left or late):
                 self._say(
                     f"{len(cases)} of {len(plan)} faults, "
                     f"{len(self._ledger.events):,} events acknowledged"

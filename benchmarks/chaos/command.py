@@ -35,9 +35,14 @@ def run() -> None:
         say(f"starting {size} broker(s), seed {asked.seed}")
         results: list[Result] = []
         with ApacheCluster(folder / "kafka", size) as cluster:
+            left = asked.faults
             for kept, count in _shares(asked.lake, asked.faults).items():
                 say(f"{count} faults, the lake on {kept}")
-                options = Options(kept, count, asked.seed, asked.pause, tuple(asked.only or ()))
+                minutes = (asked.minutes - (time.monotonic() - began) / 60) * count / left
+                left -= count
+                options = Options(
+                    kept, count, asked.seed, asked.pause, tuple(asked.only or ()), minutes
+                )
                 campaign = Campaign(options, cluster, folder / kept, say)
                 results.append(campaign.run())
                 say(f"{kept}: {results[-1].verdict}")
@@ -54,6 +59,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--faults", type=int, default=500, help="how many [500]")
     parser.add_argument("--seed", type=int, default=1, help="decides which, when, for how long [1]")
     parser.add_argument("--pause", type=float, default=1.5, help="seconds between two [1.5]")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=float("inf"),
+        help="make no more faults after so long [no limit]",
+    )
     parser.add_argument("--lake", choices=["s3", "disk", "both"], default="both")
     parser.add_argument("--brokers", type=int, choices=[1, 3], help="[3 where memory allows]")
     parser.add_argument(

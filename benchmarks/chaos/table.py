@@ -73,7 +73,7 @@ def _summary(result: Result) -> list[str]:
     last = ", ".join(f"{how} {n}" for how, n in result.last_ends.most_common())
     audit = "clean" if result.audit["is_clean"] else "NOT clean"
     lines = [
-        f"**{o.kept}**, seed {o.seed}: {o.faults} faults in {result.seconds:.0f} s. "
+        f"**{o.kept}**, seed {o.seed}: {len(result.cases)} faults in {result.seconds:.0f} s. "
         f"{v.acknowledged:,} messages acknowledged, {v.surfaced} more in Kafka without an answer "
         f"to their producer; in the lake {v.rows:,} rows + {v.dead:,} dead letters; {v}; "
         f"`lakeward audit`: {audit}.",
