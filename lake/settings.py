@@ -62,6 +62,10 @@ class LakeSettings(BaseSettings):
         default=10_000, gt=0, validation_alias="LAKEWARD_DEAD_LETTER_WINDOW"
     )
 
+    metrics_address: str | None = Field(default=None, validation_alias="LAKEWARD_METRICS_ADDRESS")
+    """Where an always-on writer serves ``/metrics``, ``/healthz`` and ``/readyz``: ``host:port``;
+    unset: nowhere. A drain (``--until-current``) serves them only when its option says so."""
+
     compact_target_bytes: int = Field(
         default=128 * 2**20, ge=2**20, validation_alias="LAKEWARD_COMPACT_TARGET_BYTES"
     )

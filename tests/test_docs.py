@@ -11,6 +11,7 @@ import typer
 import typer.cli
 
 from lakeward.__main__ import build_app
+from lakeward.metrics_reference import metrics_reference
 from lakeward.reference import cli_reference
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +48,11 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 def test_the_command_reference_is_what_the_program_says() -> None:
     written = (ROOT / "docs/reference/cli.md").read_text()
     assert written == cli_reference(), "run `make docs`"
+
+
+def test_the_reference_of_metrics_is_what_the_writer_serves() -> None:
+    written = (ROOT / "docs/reference/metrics.md").read_text()
+    assert written == metrics_reference(), "run `make docs`"
 
 
 @pytest.mark.parametrize(

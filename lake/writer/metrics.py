@@ -189,9 +189,10 @@ TABLE_FILES: Final = Definition(
     "lakeward_writer_table_files",
     "gauge",
     ("table",),
-    "Parquet files of the table's version, counted from the open log at most every 30 s.",
+    "Parquet files of the table's version.",
 )
-"""Should fall again and again: `lakeward maintain` merges small files."""
+"""Counted from the open log after a commit, though not after each when there are many files (at the
+latest 30 s later). Should fall again and again: `lakeward maintain` merges small files."""
 
 TABLE_BYTES: Final = Definition(
     "lakeward_writer_table_size_bytes",

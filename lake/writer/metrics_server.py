@@ -61,6 +61,12 @@ class Address:
             )
         return cls(host or "", int(port))
 
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the metrics."""
+        here = self.host in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not listened on
+        return f"http://{Address(LOCAL, self.port) if here else self}/metrics"
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

@@ -57,6 +57,14 @@ def write(
             "are made.",
         ),
     ] = False,
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve /metrics, /healthz and /readyz there: host:port, or a port of this "
+            "machine. [default: LAKEWARD_METRICS_ADDRESS, else nowhere; with --until-current "
+            "nowhere]",
+        ),
+    ] = None,
     log_format: Annotated[
         LogFormat, typer.Option(help="How to write log lines to standard error.")
     ] = LogFormat.text,
@@ -74,6 +82,7 @@ def write(
     from ingest.contracts.registry import load_contracts
     from ingest.settings import IngestSettings
     from lake.settings import LakeSettings
+    from lake.writer.metrics_server import Address
     from lake.writer.service import run
     from lakeward.console import errors
     from lakeward.logs import set_up_logging
@@ -81,6 +90,8 @@ def write(
 
     set_up_logging(as_json=log_format is LogFormat.json)
     ingest, settings = IngestSettings(), LakeSettings()
+    # a drain beside the always-on writer of the same settings must not want its port
+    where = metrics_address or (None if until_current else settings.metrics_address)
     known = load_contracts(ingest.contracts_dir)
     chosen = {contract.name: contract for contract in known}
     if contracts is not None or topics is not None:
@@ -109,6 +120,7 @@ def write(
             force=force,
             create_topics=create_topics,
             stop=stop,
+            metrics=None if where is None else Address.parse(where),
             on_progress=shown.show,
         )
     shown.finish(done)

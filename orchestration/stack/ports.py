@@ -42,10 +42,18 @@ def choose(host: str, wanted: int | None) -> int:
             f"port {wanted} of {host} is in use",
             hint="Name another with --port or LAKEWARD_DAGSTER_PORT; unset takes a free one.",
         )
-    for port in range(DAGSTER_PORT, DAGSTER_PORT + PORTS_TRIED):
+    return first_free(host, DAGSTER_PORT, "Name a free one with --port or LAKEWARD_DAGSTER_PORT.")
+
+
+def first_free(host: str, begin: int, hint: str) -> int:
+    """Return ``begin``, or the first free port of ``host`` after it.
+
+    Raises:
+        PortError: none of those tried is free; ``hint`` says what to do then.
+    """
+    for port in range(begin, begin + PORTS_TRIED):
         if is_free(host, port):
             return port
     raise PortError(
-        f"no port from {DAGSTER_PORT} to {DAGSTER_PORT + PORTS_TRIED - 1} of {host} is free",
-        hint="Name a free one with --port or LAKEWARD_DAGSTER_PORT.",
+        f"no port from {begin} to {begin + PORTS_TRIED - 1} of {host} is free", hint=hint
     )

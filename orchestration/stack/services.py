@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lake.writer.metrics_server import Address
 from orchestration.instance import DEFINITIONS_MODULE, LOCATION
 from orchestration.stack.health import DagsterPage, code_server_serves
 from orchestration.stack.service import Service
@@ -96,15 +97,16 @@ def daemon(plan: DagsterPlan) -> Service:
     )
 
 
-def writer(environment: Mapping[str, str], accept_gap: bool) -> Service:
-    """Brings events from Kafka into bronze.
+def writer(environment: Mapping[str, str], metrics: Address, accept_gap: bool) -> Service:
+    """Brings events from Kafka into bronze, and serves its metrics.
 
     ``accept_gap`` holds for the first start only: after a crash the topics are the same ones.
     """
-    command = (*LAKEWARD, "write", "--log-format", "json")
+    command = (*LAKEWARD, "write", "--log-format", "json", "--metrics-address", str(metrics))
     return Service(
         name=WRITER,
         what="Kafka to bronze, exactly once",
+        where=metrics.url,
         command=(*command, "--accept-gap") if accept_gap else command,
         restart_command=command,
         environment=environment,

@@ -15,6 +15,7 @@ from ingest.contracts.registry import load_contracts
 from ingest.kafka import admin_client, topic_ids
 from ingest.settings import IngestSettings
 from lake.settings import LakeSettings
+from lake.writer.metrics_server import DEFAULT_PORT, LOCAL, Address
 from orchestration.instance import end_cut_off_runs, prepare, write_workspace
 from orchestration.settings import OrchestrationSettings
 from orchestration.stack import ports, services
@@ -127,12 +128,21 @@ class Session:
         )
         self._was_drained = self._topics_were_drained(broker)
         accept = self._wishes.accept_gap or self._was_drained
-        self._start_services(services.writer(environment, accept), services.code_server(plan))
+        self._start_services(
+            services.writer(environment, self._metrics_address(), accept),
+            services.code_server(plan),
+        )
         # The page asks the code server once at its start, so it comes after it.
         self._start_services(services.page(plan), services.daemon(plan))
         if self._wishes.generate is not None:
             self._start_services(services.generator(environment, self._wishes.generate))
         return plan
+
+    def _metrics_address(self) -> Address:
+        if self._lake.metrics_address is not None:
+            return Address.parse(self._lake.metrics_address)
+        hint = "Name a free one with LAKEWARD_METRICS_ADDRESS."
+        return Address(LOCAL, ports.first_free(LOCAL, DEFAULT_PORT, hint))
 
     def _start_services(self, *wanted: Service) -> None:
         if not self.stop_asked.is_set():

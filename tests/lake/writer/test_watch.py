@@ -18,6 +18,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from prometheus_client.parser import text_string_to_metric_families
 
+import lake.writer.watch
 from lake.errors import MetricsAddressError
 from lake.reasons import REASONS
 from lake.writer import metrics
@@ -188,20 +189,29 @@ def test_commits_and_their_troubles_are_counted_by_table(
     assert shown["lakeward_writer_table_size_bytes{table=visits}"] == size
 
 
-def test_files_are_counted_at_most_every_thirty_seconds(
-    get: Get, watch: WriterWatch, clock: Time, table: DeltaTable
+def test_files_are_counted_the_less_often_the_more_there_are(
+    get: Get, watch: WriterWatch, clock: Time, table: DeltaTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lake.writer.watch, "PAUSE_PER_FILE_SECONDS", 10.0)
+
     def files() -> float:
         return series(get)["lakeward_writer_table_files{table=visits}"]
 
     watch.committed("visits", 0.1, table)
     write_deltalake(table, pa.table({"a": [3]}), mode="append")
-    clock.at += 29
+    clock.at += 19
     watch.committed("visits", 0.1, table)
     assert files() == 2
     clock.at += 1
     watch.committed("visits", 0.1, table)
     assert files() == 3
+    write_deltalake(table, pa.table({"a": [4]}), mode="append")
+    clock.at += 29
+    watch.committed("visits", 0.1, table)
+    assert files() == 3
+    clock.at += 1
+    watch.committed("visits", 0.1, table)
+    assert files() == 4
 
 
 def test_memory_and_pauses_show(get: Get, watch: WriterWatch) -> None:
