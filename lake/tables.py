@@ -95,7 +95,8 @@ class Lake:
             candidates = [f.base_name for f in found if f.type == pafs.FileType.Directory]
         else:
             folder = Path(self.root) / layer
-            candidates = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+            entries = folder.iterdir() if folder.is_dir() else ()
+            candidates = [p.name for p in entries if p.is_dir()]  # a file manager leaves files
         return sorted(name for name in candidates if self.exists(layer, name))
 
 

@@ -35,6 +35,11 @@ def numbers(lake: Lake, *as_of: str) -> list[int]:
         return found
 
 
+def test_a_file_beside_the_tables_is_none_of_them(lake: Lake) -> None:
+    (Path(lake.root) / "gold" / ".DS_Store").write_bytes(b"made by a file manager")
+    assert lake.names("gold") == ["numbers"]
+
+
 def test_the_extension_comes_from_the_installed_wheel() -> None:
     assert extension_file("delta") is not None
     assert extension_file("httpfs") is not None
