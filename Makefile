@@ -57,7 +57,7 @@ docs: $(READY) ## write the pages that are generated: commands, metrics, contrac
 	@$(BIN)/lakeward contracts generate
 
 soak: $(READY) ## the writer's model on many more schedules; N=20000 SEED=1
-	@$(BIN)/python -m tests.lake.writer.simulation.run $(or $(SEED),1):$(or $(N),2000)
+	@$(BIN)/python -m tests.lake.writer.simulation.run --soak $(or $(SEED),1):$(or $(N),2000)
 
 bench: $(READY) ## benchmarks; NAME=writer for one
 	@$(BIN)/python -m benchmarks $(NAME)

@@ -11,6 +11,8 @@ import deltalake
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
+from tests.lake.writer.simulation.handles import LentTable
+
 FaultKind = Literal[
     "crash_before",
     "crash_after",
@@ -24,6 +26,7 @@ FaultKind = Literal[
     "store_away",
     "beside",
     "compacted_beside",
+    "maintained_beside",
 ]
 FAULTS: tuple[FaultKind, ...] = (
     "crash_before",
@@ -38,6 +41,7 @@ FAULTS: tuple[FaultKind, ...] = (
     "store_away",
     "beside",
     "compacted_beside",
+    "maintained_beside",
 )
 
 
@@ -59,13 +63,15 @@ class Faults:
     - ``unreadable``: the answer is lost, and the table cannot be opened at the first look.
     - ``store_away``: every write fails until the writer gives up.
     - ``beside``: other writers act between this one's check and its commit.
-    - ``compacted_beside``: the table is compacted between check and commit.
+    - ``compacted_beside``, ``maintained_beside``: the table is compacted between check and commit,
+      by delta-rs or by lakeward's own maintenance.
     """
 
     def __init__(self) -> None:
         self.kind: FaultKind | None = None
         self.skip = 0
         self.beside: Callable[[], None] = lambda: None
+        self.maintain: Callable[[], None] = lambda: None
         self.in_flight: list[tuple[Path, Path]] = []
         """Log entries on their way: where they are kept, where they will arrive."""
         self.struck: set[str] = set()
@@ -103,9 +109,11 @@ class Faults:
         if kind != "store_away":
             self.kind = None
         self.struck.add(kind)
-        if kind in ("beside", "compacted_beside"):
+        if kind in ("beside", "compacted_beside", "maintained_beside"):
             if kind == "beside":
                 self.beside()
+            elif kind == "maintained_beside":
+                self.maintain()
             else:
                 DeltaTable(table.table_uri).optimize.compact()
             deltalake.write_deltalake(table, *args, **kwargs)
@@ -140,6 +148,8 @@ class Faults:
     def _hold_up(self, table: DeltaTable) -> None:
         root = Path(table.table_uri.removeprefix("file://"))
         entry = root / "_delta_log" / f"{table.version():020}.json"
-        kept = root.parent / f"in-flight-{root.name}-{table.version()}-{len(self.in_flight)}"
+        kept = root.parents[2] / f"in-flight-{root.name}-{table.version()}-{len(self.in_flight)}"
         os.rename(entry, kept)
         self.in_flight.append((kept, entry))
+        if isinstance(table, LentTable):
+            table.spoil()

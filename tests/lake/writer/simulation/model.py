@@ -13,6 +13,7 @@ comes to the same result from the lake alone.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import shutil
@@ -34,19 +35,26 @@ from ingest.settings import IngestSettings
 from lake.audit import audit
 from lake.errors import OffsetGapError
 from lake.journal import Journal, accepted_gaps
+from lake.maintenance.run import Options, Step, maintain
 from lake.settings import LakeSettings
 from lake.tables import DEAD_LETTERS, Lake
-from lake.writer.sinks import Sinks
 from lake.writer.source import Source
 from tests.lake.writer.bench import CONTRACT, STRICTER, WIDER
 from tests.lake.writer.simulation.faults import FAULTS, FaultKind, Faults
+from tests.lake.writer.simulation.handles import Handles
 from tests.lake.writer.simulation.kafka import Key, Partition, SimulatedKafka
 from tests.lake.writer.simulation.tables import Account, Place
-from tests.lake.writer.simulation.writer import Calendar, SimulatedWriter, simulation
+from tests.lake.writer.simulation.writer import (
+    Calendar,
+    PatienceUntilBack,
+    SimulatedWriter,
+    simulation,
+)
 
 MOST_WRITERS = 3
 PARTITIONS = 2
-VERSIONS = {"first": CONTRACT, "wider": WIDER, "stricter": STRICTER}
+VersionName = Literal["first", "wider", "stricter"]
+VERSIONS: dict[VersionName, Contract] = {"first": CONTRACT, "wider": WIDER, "stricter": STRICTER}
 """Under the stricter one a message without a channel is a dead letter."""
 SECOND = "orders"
 """The name of a second contract, whose sink shares the dead letters."""
@@ -65,7 +73,6 @@ MESSAGES: tuple[MessageKind, ...] = (
     "marker",
     "not_an_object",
 )
-VersionName = Literal["first", "wider", "stricter"]
 some_messages = st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=4)
 maybe_fault = st.sampled_from([None] * (len(FAULTS) // 2) + list(FAULTS))
 
@@ -80,12 +87,24 @@ def settings_of(folder: Path) -> LakeSettings:
     return LakeSettings(_env_file=None, home=folder, writer_name="w")
 
 
+def ingest_of(folder: Path) -> IngestSettings:
+    return IngestSettings(_env_file=None, home=folder, bootstrap_servers="simulated:9092")
+
+
 @cache
 def _template(is_double: bool) -> Path:
-    """A lake with empty tables, made once by the writer itself."""
+    """A lake as a writer leaves it that was given every partition, and no message yet."""
     folder = Path(tempfile.mkdtemp(prefix="lakeward-model-", dir=scratch()))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     settings = settings_of(folder)
-    Sinks(Lake(settings.root), settings, contracts_of("first", is_double=is_double), now=Calendar())
+    contracts = contracts_of("first", is_double=is_double)
+    kafka = SimulatedKafka([contract.topic for contract in contracts], PARTITIONS)
+    lake = Lake(settings.root)
+    writer = SimulatedWriter(
+        kafka, lake, settings, ingest_of(folder), contracts, Calendar(), accept_gap=False
+    )
+    writer.rebalance(kafka.list_keys(), lost=False, stalled=False)
+    assert writer.is_alive, writer.ended
     return folder
 
 
@@ -97,11 +116,16 @@ def scratch() -> str | None:
 class WriterModel(RuleBasedStateMachine):
     """See the module."""
 
+    begun = 0
+    """Schedules of this process, those that were tried and dropped included."""
+
     def __init__(self) -> None:
         super().__init__()
+        WriterModel.begun += 1
         self.patches = ExitStack()
         self.faults = Faults()
-        self.patches.enter_context(simulation(self.faults))
+        self.handles = Handles()
+        self.patches.enter_context(simulation(self.faults, self.handles))
         self.folder = Path(tempfile.mkdtemp(prefix="lakeward-model-", dir=scratch()))
         self.writers: list[SimulatedWriter] = []
         self.ended: list[SimulatedWriter] = []
@@ -115,14 +139,25 @@ class WriterModel(RuleBasedStateMachine):
     @initialize(
         is_double=st.sampled_from([False, False, False, True]),
         is_new=st.sampled_from([False, False, False, True]),
+        is_lending=st.sampled_from([True, True, True, False]),
+        is_patient=st.booleans(),
         kinds=some_messages,
     )
-    def begin(self, is_double: bool, is_new: bool, kinds: list[MessageKind]) -> None:
+    def begin(
+        self,
+        is_double: bool,
+        is_new: bool,
+        is_lending: bool,
+        is_patient: bool,
+        kinds: list[MessageKind],
+    ) -> None:
+        """Half of the schedules have writers that wait for a lake which is away."""
         self.is_double = is_double
+        self.is_patient = is_patient
+        self.faults.maintain = lambda: self._maintain("compact", "fold", "checkpoint")
+        self.handles.is_lending = is_lending
         self.settings = settings_of(self.folder)
-        self.ingest = IngestSettings(
-            _env_file=None, home=self.folder, bootstrap_servers="simulated:9092"
-        )
+        self.ingest = ingest_of(self.folder)
         names = [CONTRACT.name, SECOND] if is_double else [CONTRACT.name]
         self.kafka = SimulatedKafka(names, PARTITIONS)
         self.lake = Lake(self.settings.root)
@@ -224,8 +259,12 @@ class WriterModel(RuleBasedStateMachine):
             self.ingest,
             contracts_of(version, is_double=self.is_double),
             self.now,
+            patience=self._patience() if self.is_patient and not options.get("is_drain") else None,
             **options,
         )
+
+    def _patience(self) -> PatienceUntilBack:
+        return PatienceUntilBack(self.faults.disarm)
 
     def _assign(self, writer: SimulatedWriter, mask: int, *, lost: bool, stalled: bool) -> None:
         keys = [key for n, key in enumerate(self.kafka.list_keys()) if mask >> n & 1]
@@ -349,7 +388,9 @@ class WriterModel(RuleBasedStateMachine):
         who=st.integers(0, MOST_WRITERS - 1),
         number=st.integers(0, 3),
         kinds=some_messages,
-        version=st.sampled_from(["wider", "stricter", "stricter"]),
+        version=st.sampled_from(["wider", "stricter", "stricter", "first"]),
+        sleeping=st.sampled_from([None, None, "first", "stricter"]),
+        is_rolled_back=st.booleans(),
         fault=maybe_fault,
         skip=st.integers(0, 3),
     )
@@ -359,20 +400,88 @@ class WriterModel(RuleBasedStateMachine):
         number: int,
         kinds: list[MessageKind],
         version: VersionName,
+        sleeping: VersionName | None,
+        is_rolled_back: bool,
         fault: FaultKind | None,
         skip: int,
     ) -> None:
-        """A writer falls asleep before its commit, a newer one takes over, and both go on."""
+        """A writer falls asleep before its commit, another version takes over, and both go on.
+
+        The sleeper is one of those that there are, or a new one. Rolled back, another writer of the
+        sleeper's version takes over before it wakes up.
+        """
         self._append(self.kafka.partition(self.key(number)), [*kinds, "good"])
-        sleeper = self.writers[who % len(self.writers)]
+        if sleeping is not None:
+            self.start(sleeping, False, 0, None, 0)
+        if not self.writers:
+            return
+        sleeper = self.writers[-1 if sleeping is not None else who % len(self.writers)]
         sleeper.turn(99, flush=True)
         self.start(version, False, 0, None, 0)
         newer = self.writers[-1] if self.writers else sleeper
         with _FaultFor(self, fault, skip, but=newer):
             if newer.is_alive:
                 self._work(newer, 99, "commit")
+        if is_rolled_back:
+            (same,) = (name for name, one in VERSIONS.items() if one.version == sleeper.name)
+            self.start(same, False, 0, None, 0)
         if sleeper.is_alive:
             sleeper.commit()
+        self._bury()
+
+    @precondition(lambda self: self.writers)
+    @rule(
+        who=st.integers(0, MOST_WRITERS - 1),
+        first=st.integers(0, 3),
+        second=st.integers(0, 3),
+        kinds=some_messages,
+        more=some_messages,
+        fault=maybe_fault,
+        skip=st.integers(0, 1),
+    )
+    def sleep_over_two_batches(
+        self,
+        who: int,
+        first: int,
+        second: int,
+        kinds: list[MessageKind],
+        more: list[MessageKind],
+        fault: FaultKind | None,
+        skip: int,
+    ) -> None:
+        """A writer falls asleep with a batch, the others go on; it wakes up and takes a second."""
+        sleeper = self.writers[who % len(self.writers)]
+        sleeper.turn(99, flush=False)
+        self._append(self.kafka.partition(self.key(first)), kinds)
+        if sleeper.is_alive:
+            sleeper.turn(99, flush=True)
+        self._append(self.kafka.partition(self.key(second)), [*more, "broken"])
+        self._beside(sleeper)
+        with _FaultFor(self, fault, skip, but=sleeper):
+            if sleeper.is_alive:
+                self._work(sleeper, 99, "commit")
+
+    @precondition(lambda self: self.writers)
+    @rule(
+        who=st.integers(0, MOST_WRITERS - 1),
+        number=st.integers(0, 3),
+        kinds=some_messages,
+        is_flushed=st.booleans(),
+    )
+    def recreate_under_a_reader(
+        self, who: int, number: int, kinds: list[MessageKind], is_flushed: bool
+    ) -> None:
+        """A topic is made again and grows past the old one's end, and a reader goes on reading."""
+        writer = self.writers[who % len(self.writers)]
+        writer.turn(99, flush=is_flushed)
+        key = self.key(number)
+        old = self.kafka.partition(key)
+        self.kafka.recreate(key[0])
+        self.has_lost_offsets = True
+        self._append(self.kafka.partition(key), ["good"] * old.end)
+        self._append(self.kafka.partition(key), kinds)
+        if writer.is_alive:
+            self._work(writer, 99, "commit")
         self._bury()
 
     def _beside(self, but: SimulatedWriter | None) -> None:
@@ -397,10 +506,17 @@ class WriterModel(RuleBasedStateMachine):
     # -- the tables
 
     @rule(
-        what=st.sampled_from(["compact", "checkpoint", "vacuum", "everything"]),
+        what=st.sampled_from(["compact", "checkpoint", "vacuum", "everything", "maintain"]),
         is_dead=st.booleans(),
     )
     def upkeep(self, what: str, is_dead: bool) -> None:
+        """By delta-rs itself, or by ``lakeward maintain`` with nothing kept longer than needed."""
+        if what == "maintain":
+            self._maintain("compact", "fold", "checkpoint")
+            self.account.catch_up()
+            if not self.faults.in_flight:
+                self._maintain("vacuum", "clean")
+            return
         name = DEAD_LETTERS if is_dead else CONTRACT.name
         if not self.lake.exists("bronze", name):
             return
@@ -412,6 +528,17 @@ class WriterModel(RuleBasedStateMachine):
             table.vacuum(0, dry_run=False, enforce_retention_duration=False)
         if what in ("checkpoint", "everything"):
             table.create_checkpoint()
+
+    def _maintain(self, *steps: Step) -> None:
+        """One round; the wall clock of a schedule has nothing to do with the age of files."""
+        options = Options(
+            target_size=2**20,
+            retention=timedelta(0),
+            log_retention=timedelta(0),
+            steps=frozenset(steps),
+        )
+        for done in maintain(self.lake, options):
+            assert done.error is None, f"maintenance of {done.label}: {done.error}"
 
     # -- what must hold
 

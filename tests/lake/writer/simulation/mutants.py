@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
+import lake.writer.sink
 import lake.writer.sinks
+from lake.journal import Journal
 from lake.writer.batch import Batch
 from lake.writer.commit import Outcome, TransactionalTable
 from lake.writer.loop import WriterLoop
-from lake.writer.sink import NO_OFFSETS, Flushed, Offsets, Sink
+from lake.writer.sink import NO_OFFSETS, Flushed, Sink
 from lake.writer.source import Source
+from lake.writer.start import StartingPoints
+from lake.writer.taken import Offsets
 
 Mutant = Callable[[], Any]
 
@@ -106,6 +110,28 @@ def lets_old_rules_and_new_ones_write_side_by_side() -> Any:
     return patch.object(lake.writer.sinks, "rules_number", lambda *_: 1)
 
 
+def claims_look_alike() -> Any:
+    """Claims a partition for its rules with a number that every such claim has."""
+    return patch.object(lake.writer.sink, "CLAIM_BITS", 0)
+
+
+def goes_on_over_a_gap_without_a_word() -> Any:
+    """Begins with what Kafka has, whatever the tables lack, and notes nothing."""
+    find, write = StartingPoints.find, Journal.write
+
+    def finding(self: StartingPoints, offered: Any) -> Any:
+        self._accept_gap = True
+        return find(self, offered)
+
+    def writing(self: Journal, entries: Any) -> None:
+        write(self, [entry for entry in entries if entry.kind != "gap_accepted"])
+
+    patches = ExitStack()
+    patches.enter_context(patch.object(StartingPoints, "find", finding))
+    patches.enter_context(patch.object(Journal, "write", writing))
+    return patches
+
+
 def takes_offset_zero_for_nothing() -> Any:
     """Asks ``if position`` where it should ask ``if position is not None``."""
     version_of = TransactionalTable.version_of
@@ -139,6 +165,8 @@ MUTANTS: tuple[Mutant, ...] = (
     takes_the_dead_letters_position_for_all_before_it,
     looks_at_dead_letters_too_late,
     lets_old_rules_and_new_ones_write_side_by_side,
+    claims_look_alike,
+    goes_on_over_a_gap_without_a_word,
     takes_offset_zero_for_nothing,
     does_not_ask_whose_messages_they_are,
     keeps_the_buffer_of_a_lost_partition,

@@ -1,10 +1,10 @@
-"""Runs schedules of the model: a number of them, from a seed, in as many processes as wanted.
+"""Runs schedules of the model: a number of them, from a seed, on every core there is.
 
-    python -m tests.lake.writer.simulation.run 7:500
+    python -m tests.lake.writer.simulation.run 7:500 8:500
 
-runs the 500 schedules of seed 7, as ``make soak SEED=7 N=500`` does. The same seed gives the
-same schedules, so a failure is found again; Hypothesis then looks for a shorter schedule that fails
-in the same way.
+runs the 500 schedules of seed 7 and those of seed 8. The same block gives the same schedules, so
+a failure is found again; Hypothesis then looks for a shorter schedule that fails in the same way.
+``make soak SEED=7 N=20000`` cuts its number into blocks, and a failure names the block it was in.
 """
 
 from __future__ import annotations
@@ -15,16 +15,23 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.lake.writer.simulation.model import WriterModel
+from tests.lake.writer.simulation.mutants import MUTANTS, Mutant
 
 STEPS = 10
+BLOCK = 250
+"""Schedules that are run in one process, one after the other."""
 ROOT = Path(__file__).parents[4]
+ME = "tests.lake.writer.simulation.run"
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def run_schedules(schedules: int, number: int, *, shrink: bool = True) -> None:
@@ -53,33 +60,48 @@ def run_schedules(schedules: int, number: int, *, shrink: bool = True) -> None:
     )
 
 
-def in_processes(parts: Sequence[tuple[int, int]], processes: int) -> list[str]:
-    """Run blocks in processes of their own; return what each failed one printed.
+def blocks_of(schedules: int, number: int) -> list[str]:
+    """Cut so many schedules into blocks, with the seeds from ``number`` on."""
+    counts = [BLOCK] * (schedules // BLOCK) + [schedules % BLOCK]
+    return [f"{number + at}:{count}" for at, count in enumerate(counts) if count]
 
-    deltalake's threads do not survive a fork, so each process begins anew.
+
+def in_processes(
+    tasks: Iterable[list[str]], *, tell: Callable[[str], None] = lambda _: None
+) -> list[str]:
+    """Run the command lines in a process each, as many at a time as there are cores.
+
+    Returns what each failed one printed. deltalake's threads do not survive a fork, so each
+    process begins anew.
     """
-    children = []
-    for number in range(processes):
-        mine = [f"{seed_}:{count}" for seed_, count in parts[number::processes]]
-        if mine:
-            command = [sys.executable, "-m", "tests.lake.writer.simulation.run", *mine]
-            children.append(
-                subprocess.Popen(
-                    command,
-                    cwd=ROOT,
-                    env=quiet_environment(),
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                )
+    failed = []
+    processes = max(1, len(CORES) or os.cpu_count() or 1)
+    free = list(CORES[:processes])
+
+    def run(task: list[str]) -> tuple[bool, str]:
+        core = free.pop() if free else None
+        try:
+            pinned = [] if core is None else ["--core", str(core)]
+            done = subprocess.run(
+                [sys.executable, "-m", ME, *pinned, *task],
+                cwd=ROOT,
+                env=quiet_environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
             )
-    try:
-        printed = [child.communicate()[0] for child in children]
-    finally:
-        for child in children:
-            if child.poll() is None:
-                child.kill()
-    return [text for text, child in zip(printed, children, strict=True) if child.returncode != 0]
+        finally:
+            if core is not None:
+                free.append(core)
+        return done.returncode == 0, done.stdout
+
+    with ThreadPoolExecutor(processes) as pool:
+        for done in as_completed([pool.submit(run, task) for task in tasks]):
+            is_well, printed = done.result()
+            tell(printed.rstrip())
+            if not is_well:
+                failed.append(printed)
+    return failed
 
 
 def quiet_environment() -> dict[str, str]:
@@ -93,21 +115,44 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
-    """Run the blocks named on the command line, ``<seed>:<schedules>`` each."""
-    parser = argparse.ArgumentParser(prog="python -m tests.lake.writer.simulation.run")
+def run_block(number: int, schedules: int, mutant: Mutant | None, *, shrink: bool) -> None:
+    """Run one block and say how it went.
+
+    Raises:
+        AssertionError: something did not hold.
+    """
+    began = time.monotonic()
+    try:
+        with nullcontext() if mutant is None else mutant():
+            run_schedules(schedules, number, shrink=shrink)
+    except AssertionError:
+        say(f"\nto see it again: make soak SEED={number} N={schedules}")
+        if mutant is not None:
+            say(f"the writer that {mutant.__name__} is wrong, after {WriterModel.begun} schedules")
+        raise
+    seconds = time.monotonic() - began
+    say(f"seed {number}: {schedules} schedules in {seconds:.0f} s")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run blocks, ``<seed>:<schedules>`` each, here; with ``--soak`` in processes of their own."""
+    parser = argparse.ArgumentParser(prog=f"python -m {ME}")
     parser.add_argument("blocks", nargs="+", metavar="SEED:SCHEDULES")
-    chosen = [tuple(map(int, block.split(":"))) for block in parser.parse_args().blocks]
+    parser.add_argument("--soak", action="store_true", help=f"in blocks of {BLOCK}, on every core")
+    parser.add_argument("--mutant", choices=[m.__name__ for m in MUTANTS], help="plant a fault")
+    parser.add_argument("--no-shrink", action="store_true", help="take the first failure as it is")
+    parser.add_argument("--core", type=int, help="stay on this core: its threads take turns anyway")
+    options = parser.parse_args(arguments)
+    blocks = [(int(number), int(count)) for number, count in (b.split(":") for b in options.blocks)]
+    if options.soak:
+        cut = [block for number, count in blocks for block in blocks_of(count, number)]
+        return 1 if in_processes([[block] for block in cut], tell=say) else 0
+    if options.core is not None:
+        os.sched_setaffinity(0, {options.core})
     logging.disable(logging.CRITICAL)  # the schedules provoke every warning there is
-    for number, schedules in chosen:
-        began = time.monotonic()
-        try:
-            run_schedules(schedules, number)
-        except BaseException:
-            say(f"\nto see it again: make soak SEED={number} N={schedules}")
-            raise
-        seconds = time.monotonic() - began
-        say(f"seed {number}: {schedules} schedules in {seconds:.0f} s")
+    mutant = next((m for m in MUTANTS if m.__name__ == options.mutant), None)
+    for number, schedules in blocks:
+        run_block(number, schedules, mutant, shrink=not options.no_shrink)
     return 0
 
 

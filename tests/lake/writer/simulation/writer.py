@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from unittest.mock import patch
 
@@ -20,6 +20,8 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 import lake.journal
+import lake.maintenance.compaction
+import lake.maintenance.log_cleanup
 import lake.writer.commit
 import lake.writer.loop
 import lake.writer.sinks
@@ -27,6 +29,7 @@ from ingest.contracts.model import Contract
 from ingest.errors import LakewardError
 from ingest.settings import IngestSettings
 from lake.journal import Journal
+from lake.maintenance.groups import groups
 from lake.settings import LakeSettings
 from lake.tables import Lake
 from lake.writer.batch import Batch
@@ -34,11 +37,13 @@ from lake.writer.bulk import BulkRows
 from lake.writer.decode import Decoder
 from lake.writer.loop import WriterLoop
 from lake.writer.messages import Decoded, Messages
+from lake.writer.patience import Patience
 from lake.writer.sink import Flushed
 from lake.writer.sinks import Sinks
 from lake.writer.start import StartingPoints
 from lake.writer.target import Target
 from tests.lake.writer.simulation.faults import Crash, Faults
+from tests.lake.writer.simulation.handles import Handles, lending
 from tests.lake.writer.simulation.kafka import Key, SimulatedConsumer, SimulatedKafka, SimulatedView
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,6 +58,17 @@ class Stop(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
         raise StillAskingError
+
+
+class PatienceUntilBack(Patience):
+    """Never waits: the store is back as soon as somebody would."""
+
+    def __init__(self, store_returns: Callable[[], None]) -> None:
+        super().__init__(threading.Event())
+        self._store_returns = store_returns
+
+    def pause(self, _: float) -> None:
+        self._store_returns()
 
 
 class ManualCommitter:
@@ -157,21 +173,22 @@ class SimulatedWriter:
         now: Calendar,
         *,
         accept_gap: bool,
-        force: bool = True,
         is_drain: bool = False,
+        patience: Patience | None = None,
     ) -> None:
         """Do what ``lake.writer.service.run`` does up to the loop's start."""
         self.name = f"{contracts[0].version}"
         self.ended: BaseException | None = None
         self._seconds = 0.0
         self._pace = 0.0
+        self._patience = patience
         self.consumer = SimulatedConsumer(kafka)
         with (
             patch.object(lake.writer.loop, "Consumer", lambda *_, **__: self.consumer),
             patch.object(lake.writer.loop, "Committer", ManualCommitter),
             patch.object(lake.writer.loop, "Decoding", DecodingWhenAsked),
         ):
-            sinks = Sinks(lake_, settings, contracts, force=force, now=now)
+            sinks = Sinks(lake_, settings, contracts, force=True, patience=patience, now=now)
             view: Any = SimulatedView(kafka)
             journal = Journal(lake_, settings.writer_name, now=now)
             points = StartingPoints(
@@ -187,6 +204,7 @@ class SimulatedWriter:
                 is_embedded=False,
                 until_current=is_drain,
                 stop=Stop(),
+                patience=patience,
                 clock=self._clock,
             )
         self.committer: ManualCommitter = self.loop._committer  # type: ignore[assignment]
@@ -247,6 +265,8 @@ class SimulatedWriter:
             self.ended = crash
         except (LakewardError, OSError, DeltaError) as error:
             self.ended = error
+            if self._patience is not None:
+                self._patience.end()
             try:
                 self.committer.close()  # as the real loop does on its way out
             except Crash as crash:
@@ -254,7 +274,7 @@ class SimulatedWriter:
 
 
 @contextmanager
-def simulation(faults: Faults) -> Iterator[None]:
+def simulation(faults: Faults, handles: Handles) -> Iterator[None]:
     """Put the simulation's parts where the writer's modules look for them."""
     open_target = Target.open
 
@@ -263,9 +283,15 @@ def simulation(faults: Faults) -> Iterator[None]:
         return open_target(self)
 
     with ExitStack() as patches:
+        patches.enter_context(lending(handles))
         for module in (lake.writer.commit, lake.journal):
             patches.enter_context(patch.object(module, "write_deltalake", faults.write))
         patches.enter_context(patch.object(lake.writer.sinks, "Decoder", _decoder_of))
         patches.enter_context(patch.object(lake.writer.commit, "BACKOFF_SECONDS", (0.0,) * 4))
         patches.enter_context(patch.object(Target, "open", opening))
+        # the tables of a schedule are tiny: maintenance shall find them worth its while
+        patches.enter_context(
+            patch.object(lake.maintenance.compaction, "groups", partial(groups, fewest=2))
+        )
+        patches.enter_context(patch.object(lake.maintenance.log_cleanup, "CHECKPOINT_EVERY", 2))
         yield
