@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 export LAKEWARD_LAUNCHED_BY := make
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format docs soak bench lock clean
+.PHONY: help setup demo up test lint format docs soak fuzz bench lock clean
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ docs: $(READY) ## write the pages that are generated: commands, metrics, contrac
 
 soak: $(READY) ## the writer's model on many more schedules; N=20000 SEED=1
 	@$(BIN)/python -m tests.lake.writer.simulation.run --soak $(or $(SEED),1):$(or $(N),2000)
+
+fuzz: $(READY) ## mutated messages against decoding; SECONDS=60 SEED=1
+	@$(BIN)/python -m tests.fuzz.fuzzer --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 bench: $(READY) ## benchmarks; NAME=writer for one
 	@$(BIN)/python -m benchmarks $(NAME)
