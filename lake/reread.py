@@ -1,9 +1,10 @@
-"""Read offsets of one Kafka partition once more, apart from every consumer group."""
+"""Read offsets of a Kafka partition, apart from every consumer group."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -11,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from ingest.errors import BrokerError
 from ingest.kafka import LIBRDKAFKA_LOGGER, client_config
 from ingest.settings import IngestSettings
+from lake.writer.polled import TIMESTAMPS_MS
 from lake.writer.start import TopicPartitionKey
 
 POLL_MESSAGES: Final = 10_000
@@ -18,6 +20,7 @@ POLL_SECONDS: Final = 0.2
 SILENT_SECONDS: Final = 30.0
 CHUNK_MESSAGES: Final = 100_000
 CHUNK_BYTES: Final = 32 * 2**20
+OLDEST_SECONDS: Final = 10.0
 
 
 class OffsetExpiredError(Exception):
@@ -42,19 +45,7 @@ class Reread:
     ) -> None:
         self._chunk_messages = chunk_messages
         self._chunk_bytes = chunk_bytes
-        self._consumer = Consumer(
-            {
-                **client_config(settings),
-                "group.id": "lakeward-audit",  # a name is required; nothing is ever joined
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "queued.max.messages.kbytes": 16_384,
-            },
-            logger=LIBRDKAFKA_LOGGER,
-        )
+        self._consumer = _consumer(settings)
 
     def close(self) -> None:
         """Leave the broker."""
@@ -110,3 +101,51 @@ class Reread:
                         f"{key[0]}[{key[1]}] cannot be read: {error.str()}",
                         hint="May this user read the topic?",
                     )
+
+
+def oldest_waiting(
+    settings: IngestSettings,
+    following: Mapping[TopicPartitionKey, int],
+    *,
+    seconds: float = OLDEST_SECONDS,
+) -> dict[TopicPartitionKey, datetime]:
+    """Return when Kafka got the first message at or after each partition's offset.
+
+    A partition is left out when there is no such message, or it does not come in time.
+    """
+    found: dict[TopicPartitionKey, datetime] = {}
+    done: set[TopicPartitionKey] = set()
+    consumer = _consumer(settings)
+    try:
+        consumer.assign([TopicPartition(*key, first) for key, first in following.items()])
+        deadline = time.monotonic() + seconds
+        while len(done) < len(following) and time.monotonic() < deadline:
+            for message in consumer.consume(POLL_MESSAGES, POLL_SECONDS):
+                key = message.topic() or "", message.partition() or 0
+                if key in done or key not in following:
+                    continue
+                done.add(key)
+                if message.error() is None:
+                    first, last = TIMESTAMPS_MS
+                    milliseconds = min(max(message.timestamp()[1], first), last)
+                    found[key] = datetime.fromtimestamp(milliseconds / 1000, UTC)
+                consumer.pause([TopicPartition(*key)])
+    finally:
+        consumer.close()
+    return found
+
+
+def _consumer(settings: IngestSettings) -> Consumer:
+    return Consumer(
+        {
+            **client_config(settings),
+            "group.id": "lakeward-audit",  # a name is required; nothing is ever joined
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "queued.max.messages.kbytes": 16_384,
+        },
+        logger=LIBRDKAFKA_LOGGER,
+    )

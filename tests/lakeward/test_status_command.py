@@ -1,0 +1,83 @@
+"""``lakeward status`` as a person and as a program reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.kafka_servers.topics import KafkaForTest
+from tests.lake.writer.rig import Rig
+
+
+@pytest.fixture
+def rig(embedded_kafka: KafkaForTest) -> Rig:
+    made = Rig.make(embedded_kafka, partitions=1)
+    made.produce(20, poison=2)
+    made.drain()
+    return made
+
+
+def status(rig: Rig, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    _, env = rig.command()
+    command = [sys.executable, "-m", "lakeward", "status", "--contracts", "visits", *arguments]
+    return subprocess.run(
+        command,
+        env={**os.environ, **env, "COLUMNS": "140", **more},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def cells(text: str, first: str) -> list[str]:
+    """The words of the line that begins with ``first``."""
+    (line,) = [line for line in text.splitlines() if line.lstrip().startswith(first)]
+    return line.split()
+
+
+def test_a_person_sees_where_everything_stands(rig: Rig) -> None:
+    done = status(rig)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert cells(done.stdout, rig.topic) == [f"{rig.topic}[0]", "21", "22", "0", "-"]
+    table = cells(done.stdout, "bronze.visits")
+    assert table[1:3] == ["20", "1"]
+    assert table[-2:] == ["not_json", "2"]
+    assert "lag 0; writers at work: 0" in done.stdout
+
+
+def test_what_is_wrong_is_said_with_what_to_do_and_ends_with_one(rig: Rig) -> None:
+    rig.produce(3)
+    done = status(rig)
+    assert done.returncode == 1
+    assert "wrong: 3 messages wait, and no writer is at work" in done.stdout
+    assert "`lakeward write` takes them" in done.stdout
+
+
+def test_a_program_gets_the_same_as_json(rig: Rig) -> None:
+    rig.produce(3)
+    done = status(rig, "--json")
+    assert done.returncode == 1
+    found: dict[str, Any] = json.loads(done.stdout)
+    (part,) = found["partitions"]
+    assert (part["stored"], part["end"], part["lag"]) == (21, 25, 3)
+    assert 0 <= part["lag_seconds"] < 120
+    (table,) = found["tables"]
+    assert (table["rows"], table["dead_letters_24h"]) == (20, {"not_json": 2})
+    assert 0 <= table["seconds_since_commit"] < 120
+    assert (found["lag"], found["writers"]) == (3, 0)
+    assert [p["what"] for p in found["problems"]] == ["3 messages wait, and no writer is at work"]
+
+
+def test_a_kafka_that_is_away_is_told_beside_the_tables(rig: Rig) -> None:
+    done = status(rig, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert cells(done.stdout, rig.topic) == [f"{rig.topic}[0]", "21", "-", "?", "-"]
+    assert "wrong: " in done.stdout
+    assert "127.0.0.1:1" in done.stdout
