@@ -17,8 +17,8 @@ import lake.writer.json_text
 from ingest.contracts.model import Contract
 from lake.writer.bulk import BulkDecoder
 from lake.writer.json_text import Members, Number
-from tests.fuzz.judge import Broken, Judge
 from tests.fuzz.fuzzer import contracts, corpus, fuzz, main
+from tests.fuzz.judge import Broken, Judge
 
 MESSAGES = 4_000
 NEVER = r"\bnever\b"
