@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any, Final
 
 from confluent_kafka import (
@@ -31,6 +32,9 @@ LATEST: Final = OffsetSpec._latest
 POLL_MESSAGES: Final = 10_000
 TIMEOUT_S: Final = 15.0
 ID_TIMEOUT_S: Final = 3.0
+LATE_S: Final = 5.0
+"""An answer, if only that there is none, comes within a request's time limit. So much later the
+client is stuck: librdkafka waits by the wall clock, which may have been set back meanwhile."""
 
 
 class BrokerView:
@@ -68,9 +72,10 @@ class BrokerView:
             BrokerError: nobody answers, so nothing is known.
         """
         try:
-            described = self._admin.describe_topics(
+            asked = self._admin.describe_topics(
                 TopicCollection([topic]), request_timeout=ID_TIMEOUT_S
-            )[topic].result()
+            )
+            described = self._answer(asked[topic], ID_TIMEOUT_S)
         except KafkaException as failure:
             if failure.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None
@@ -157,7 +162,7 @@ class BrokerView:
         """Return how many consumers the broker counts in a group; 0 when it cannot tell."""
         try:
             found = self._admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)
-            return len(found[group].result().members)
+            return len(self._answer(found[group], TIMEOUT_S).members)
         except KafkaException as failure:
             logger.info("group_unknown", extra={"group": group, "why": str(failure)})
             return 0
@@ -174,12 +179,27 @@ class BrokerView:
             request_timeout=TIMEOUT_S,
         )
         try:
-            return {(tp.topic, tp.partition): f.result().offset for tp, f in asked.items()}
+            return {
+                (tp.topic, tp.partition): self._answer(future, TIMEOUT_S).offset
+                for tp, future in asked.items()
+            }
         except KafkaException as failure:
             raise BrokerError(
                 f"cannot ask the broker for offsets: {failure.args[0].str()}",
                 hint="Is the broker up, and may this user describe the topic?",
             ) from failure
+
+    def _answer(self, future: Future[Any], timeout: float) -> Any:
+        """Return what a request with this time limit came to; never wait for a stuck client."""
+        try:
+            return future.result(timeout + LATE_S)
+        except TimeoutError:
+            self._admin = admin_client(self._settings)
+            raise BrokerError(
+                f"the Kafka client gave no answer within {timeout + LATE_S:.0f} s",
+                hint="Was the clock of this machine set back? The next question goes to a new "
+                "client.",
+            ) from None
 
 
 def _usable(topic_id: str) -> str:

@@ -87,7 +87,13 @@ class Partitions:
         wanted = list(keys)
         if not self._is_idle():
             raise CommitError("the lake takes no commit while partitions are taken over")
-        starts = self._points.find(self._view.offered(wanted))
+        try:
+            starts = self._points.find(self._view.offered(wanted))
+        except (DeltaError, OSError) as error:
+            raise LakePathError(
+                f"the lake went away while partitions were taken over: {in_one_line(error)}",
+                hint="Nothing is lost: the next run begins where the tables end.",
+            ) from error
         for key, start in starts.items():
             self.cursors[key] = Cursor.at(start.source, start.held, start.first)
             self._begun(start.source, start.first)

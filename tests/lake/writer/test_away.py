@@ -17,6 +17,7 @@ from ingest.errors import BrokerError
 from lake.errors import CommitError, LakePathError
 from lake.tables import Lake, read_rows
 from lake.writer.commit import BACKOFF_SECONDS
+from lake.writer.partitions import Partitions
 from lake.writer.patience import Patience
 from tests.kafka_servers.topics import KafkaForTest
 from tests.lake.writer.bench import Bench
@@ -110,6 +111,31 @@ def test_a_log_that_cannot_be_read_is_told_as_an_unreachable_lake(
     monkeypatch.setattr(DeltaTable, "history", history)
     with pytest.raises(LakePathError, match="cannot read the log of the table"):
         table.reopen()
+
+
+class GoneWhile:
+    """A lake that goes away at a moment when deltalake itself looks for it."""
+
+    def find(self, _: object) -> None:
+        raise OSError("Generic S3 error")
+
+    def offered(self, _: object) -> None:
+        pass
+
+
+def test_a_lake_that_goes_while_partitions_are_taken_over_is_told_and_no_traceback() -> None:
+    partitions = Partitions(
+        Any,  # type: ignore[arg-type]
+        GoneWhile(),  # type: ignore[arg-type]
+        GoneWhile(),  # type: ignore[arg-type]
+        is_idle=lambda: True,
+        forget=lambda _: None,
+        begun=lambda *_: None,
+        patience=None,
+        clock=lambda: 0.0,
+    )
+    with pytest.raises(LakePathError, match="Generic S3 error"):
+        partitions.begin([("visits", 0)])
 
 
 @pytest.mark.usefixtures("quick_tries")
