@@ -83,7 +83,7 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks commits")
-    parser.add_argument("--commits", type=int, default=20_000, help="[20000]; the bar is at 100000")
+    parser.add_argument("--commits", type=int, default=12_000, help="[12000]; the bar is at 100000")
     parser.add_argument("--tell", type=int, default=2_000, help="a line after so many [2000]")
     return parser.parse_args(sys.argv[1:])
 

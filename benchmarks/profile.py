@@ -67,7 +67,7 @@ def main() -> None:
     rows = [(stage, cpu / total) for stage, cpu in found.most_common()]
     table = _table(rows, plain, commit_cpu, topic)
     OUT.mkdir(exist_ok=True)
-    (OUT / "profile.md").write_text(table)
+    (OUT / "profile-stages.md").write_text(table)
     publish(
         "profile",
         [
@@ -76,7 +76,7 @@ def main() -> None:
             Figure("a commit of 15 rows", 1e3 * commit_cpu, "ms of CPU time"),
         ],
     )
-    print(f"\n{table}\nkept in {OUT / 'profile.md'}")
+    print(f"\n{table}\nkept in {OUT / 'profile-stages.md'}")
 
 
 def _parse() -> argparse.Namespace:

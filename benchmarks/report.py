@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 OUT = Path(__file__).parent / "out"
@@ -31,7 +32,7 @@ class Figure:
 
 
 def publish(name: str, figures: Sequence[Figure]) -> Path:
-    """Write ``out/<name>.json``, print the figures as a Markdown table, return the path."""
+    """Write ``out/<name>.json`` and the table ``out/<name>.md``, print that, return the first."""
     OUT.mkdir(exist_ok=True)
     path = OUT / f"{name}.json"
     rows = [
@@ -39,11 +40,27 @@ def publish(name: str, figures: Sequence[Figure]) -> Path:
         for f in figures
     ]
     path.write_text(json.dumps(rows, indent=2) + "\n")
-    print(f"\n### {name} ({os.cpu_count()} cores, {platform.machine()})\n")
-    print("| figure | value | unit | bar | met |\n|---|---:|---|---:|---|")
+    text = _table(name, figures)
+    path.with_suffix(".md").write_text(text)
+    print(f"\n{text}")
+    return path
+
+
+def _table(name: str, figures: Sequence[Figure]) -> str:
+    """Return the figures as Markdown, with the machine and how busy it was."""
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    lines = [
+        f"### {name}",
+        "",
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load average over 1, 5 and 15 minutes {load}",
+        "",
+        "| figure | value | unit | bar | met |",
+        "|---|---:|---|---:|---|",
+    ]
     for f in figures:
         bar = "" if f.bar is None else f"{f.bar:,g}"
         met = {None: "", True: "yes", False: "no"}[f.met]
         value = f"{f.value:,.0f}" if abs(f.value) >= 100 else f"{f.value:,.3g}"
-        print(f"| {f.figure} | {value} | {f.unit} | {bar} | {met} |")
-    return path
+        lines.append(f"| {f.figure} | {value} | {f.unit} | {bar} | {met} |")
+    return "\n".join(lines) + "\n"
