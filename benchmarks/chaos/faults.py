@@ -44,7 +44,7 @@ def _another_takes_over(world: World) -> bool:
 
 def _rival_can_begin(world: World) -> bool:
     # a writer that finds no store when it starts ends at once
-    return not (world.rival.is_running or world.is_busy(STORE)) and _one_is_at_work(world)
+    return not world.rival.is_running and world.is_whole(STORE) and _one_is_at_work(world)
 
 
 def _clock_is_free(world: World) -> bool:
@@ -81,14 +81,14 @@ KINDS = (
         "kill -9, started again after 0.3 to 3 s",
         5,
         strikes.down_broker(kill=True),
-        is_ready=lambda world: not world.is_busy(BROKER),
+        is_ready=lambda world: world.is_whole(BROKER),
     ),
     Kind(
         "broker stopped",
         "SIGTERM, started again after 0.3 to 3 s",
         4,
         strikes.down_broker(kill=False),
-        is_ready=lambda world: not world.is_busy(BROKER),
+        is_ready=lambda world: world.is_whole(BROKER),
     ),
     Kind(
         "object store killed",
@@ -96,7 +96,7 @@ KINDS = (
         10,
         strikes.kill_store,
         is_possible=lambda world: world.store is not None,
-        is_ready=lambda world: not world.is_busy(STORE),
+        is_ready=lambda world: world.is_whole(STORE),
     ),
     Kind(
         "object store frozen",
@@ -104,7 +104,7 @@ KINDS = (
         5,
         strikes.freeze_store,
         is_possible=lambda world: world.store is not None,
-        is_ready=lambda world: not world.is_busy(STORE),
+        is_ready=lambda world: world.is_whole(STORE),
     ),
     Kind(
         "disk full",
@@ -112,7 +112,7 @@ KINDS = (
         15,
         strikes.fill_disk,
         is_possible=lambda world: world.disk is not None,
-        is_ready=lambda world: not world.is_busy(DISK),
+        is_ready=lambda world: world.is_whole(DISK),
     ),
 )
 

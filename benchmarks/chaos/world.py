@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from benchmarks.chaos.small_disk import SmallDisk
-from benchmarks.chaos.watch import Watch
+from benchmarks.chaos.watch import Positions, Watch
 from benchmarks.chaos.writers import Writer
 from tests.kafka_servers.apache import ApacheKafka
 from tests.kafka_servers.cluster import ApacheCluster
@@ -39,6 +39,7 @@ class World:
     session_seconds: float
     _scripts: list[Script] = field(default_factory=list)
     _busy: set[str] = field(default_factory=set)
+    _mended: dict[str, Positions] = field(default_factory=dict)
     _pools: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
     _read_at: float = 0.0
 
@@ -67,9 +68,13 @@ class World:
         """Those of them that have got as far as their first log line."""
         return [writer for writer in self.free if writer.lines.of(writer.starts)]
 
-    def is_busy(self, what: str) -> bool:
-        """Whether a fault is at work on ``what``."""
-        return what in self._busy
+    def is_whole(self, what: str) -> bool:
+        """Whether ``what`` is not broken, and every partition moved on since it last was.
+
+        Where nothing works there is nothing to break: without the second half one outage would
+        follow the other while the writers, which cannot start meanwhile, are out of the game.
+        """
+        return what not in self._busy and self.watch.has_moved_on(self._mended.get(what, {}))
 
     def begin(self, script: Script) -> None:
         """Do the first step of a script now, and the others while the writers are tended."""
@@ -86,6 +91,7 @@ class World:
         while not future.done():
             yield
         self._busy.discard(what)
+        self._mended[what] = self.watch.now()
         future.result()  # a server that does not come back ends the campaign
 
     def sleep(self, seconds: float) -> Script:
