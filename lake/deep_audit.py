@@ -198,7 +198,7 @@ class _Job:
             gone = Comparison(gone=self.tables.count(self.source, 0, self.stored))
             return self._part(None, gone)
         first = at = max(self.low, self.begins)
-        found = Comparison(gone=self.tables.count(self.source, 0, first - 1))
+        found = Comparison(gone=self.tables.count(self.source, 0, min(first - 1, self.stored)))
         expired = 0
         while at <= self.stored:
             try:

@@ -18,8 +18,8 @@ from lake.writer.start import TopicPartitionKey
 POLL_MESSAGES: Final = 10_000
 POLL_SECONDS: Final = 0.2
 SILENT_SECONDS: Final = 30.0
-CHUNK_MESSAGES: Final = 100_000
-CHUNK_BYTES: Final = 32 * 2**20
+CHUNK_MESSAGES: Final = 50_000
+CHUNK_BYTES: Final = 16 * 2**20
 OLDEST_SECONDS: Final = 10.0
 
 

@@ -107,9 +107,9 @@ def status(
         gaps=lake.gaps,
         writers=kafka.writers,
         is_counted=kafka.is_counted,
-        not_begun=tuple(
-            c.name for c in chosen if c.name not in begun and c.name not in lake.unreadable
-        ),
+        not_begun=tuple(c.name for c in chosen if c.name not in begun | lake.unreadable.keys())
+        if "journal" not in lake.unreadable
+        else (),
         problems=tuple(_problems(settings, lake, kafka, parts)),
     )
 

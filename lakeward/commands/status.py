@@ -134,8 +134,7 @@ def _print(found: Status) -> None:
         )
     if found.partitions:
         console.print(partitions)
-    tables = table_of("table", "rows", "files", "size", "version", "last commit")
-    tables.add_column("dead letters in 24 h")
+    tables = table_of("table", "rows", "files", "size", "version", "last commit", "dead in 24 h")
     for one in found.tables:
         tables.add_row(*_cells(one, found.at))
     if found.tables:
@@ -155,7 +154,6 @@ def _cells(one: TableStatus, now: datetime) -> list[str]:
 
     facts = one.facts
     age = None if one.committed_at is None else (now - one.committed_at).total_seconds()
-    dead = ", ".join(f"{reason} {count:,}" for reason, count in sorted(one.dead.items()))
     return [
         f"bronze.{facts.name}",
         "?" if facts.rows is None else f"{facts.rows:,}",
@@ -163,7 +161,7 @@ def _cells(one: TableStatus, now: datetime) -> list[str]:
         decimal(facts.size_bytes),
         f"{facts.version:,}",
         "-" if age is None else f"{_span(age)} ago",
-        dead or "0",
+        f"{sum(one.dead.values()):,}",
     ]
 
 
@@ -176,6 +174,10 @@ def _lines(found: Status) -> list[str]:
         writers = "at least one"
     lag = "unknown" if found.lag is None else f"{found.lag:,}"
     lines = [f"lag {lag}; writers at work: {writers}"]
+    for one in found.tables:
+        if one.dead:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(one.dead.items()))
+            lines.append(f"dead letters of {one.facts.name} in 24 h: {reasons}")
     if found.not_begun:
         lines.append(f"nothing written yet: {', '.join(found.not_begun)}")
     for gap in found.gaps:

@@ -231,6 +231,11 @@ def test_messages_that_expired_are_told_as_not_comparable(apache_kafka: KafkaFor
     assert report.is_clean
     part = report.partitions[0]
     assert (part.first, part.found.compared, part.found.gone) == (10, 14, 10)
+    rig.produce(1, partition=0)
+    for future in apache_kafka.admin.delete_records([TopicPartition(rig.topic, 0, 25)]).values():
+        future.result(30)
+    (part,) = deep(rig).partitions
+    assert (part.first, part.found.compared, part.found.gone) == (25, 0, 24)
 
 
 def test_a_topic_that_was_deleted_or_made_again_is_told_as_not_comparable(

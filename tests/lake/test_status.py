@@ -12,6 +12,7 @@ from lake.settings import LakeSettings
 from lake.status import Status, status
 from tests.kafka_servers.topics import KafkaForTest
 from tests.lake.writer.rig import Rig, wait
+from tests.object_stores.seaweed import SeaweedFs
 
 
 def look(
@@ -124,6 +125,21 @@ def test_a_table_that_cannot_be_read_is_told_and_the_rest_is_shown(
     assert found.tables == ()
     assert len(found.problems) == 1
     assert found.problems[0].what.startswith(f"bronze.visits at {rig.settings.root} cannot be read")
+
+
+def test_an_object_store_that_is_away_is_told_and_kafka_is_shown(
+    embedded_kafka: KafkaForTest, object_store: SeaweedFs
+) -> None:
+    rig = Rig.make(embedded_kafka, partitions=1, lake_root=object_store.root)
+    rig.produce(5)
+    rig.drain()
+    assert [(p.stored, p.lag) for p in look(rig).partitions] == [(4, 0)]
+    object_store.kill()
+    found = look(rig)
+    assert [(p.stored, p.end, p.lag) for p in found.partitions] == [(None, 5, None)]
+    assert (found.lag, found.not_begun) == (None, ())
+    (problem,) = found.problems
+    assert problem.what.startswith(f"ops.journal at {object_store.root} cannot be read")
 
 
 def test_another_writers_table_is_told(embedded_kafka: KafkaForTest) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -66,9 +67,12 @@ class Up:
 
     @property
     def page(self) -> DagsterPage:
-        found = re.search(r"http://\S+", self.said())
-        assert found is not None
-        return DagsterPage(found[0])
+        return DagsterPage(self.address_of("dagster-page"))
+
+    def address_of(self, name: str) -> str:
+        found = re.search(rf"^{name} .*(http://\S+)", self.said(), re.MULTILINE)
+        assert found is not None, self.said()
+        return found[1]
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         self.process.send_signal(number)
@@ -128,6 +132,16 @@ def test_up_from_the_first_start_to_a_crash(up: Callable[..., Up]) -> None:
     nodes = first.page.ask(ASSETS)["assetNodes"]
     assert {"kafka", "bronze", "silver", "gold"} <= {node["groupName"] for node in nodes}
     first.wait_for(lambda: bronze_rows(first.home) > 100)
+
+    # The writer's metrics are where the table says.
+    with urlopen(first.address_of("writer"), timeout=30) as answer:
+        written = re.search(
+            rb'^lakeward_writer_rows_total\{contract="clickstream",.*\} (\S+)$',
+            answer.read(),
+            re.MULTILINE,
+        )
+    assert written is not None
+    assert float(written[1]) > 0
 
     # A second one for the same home is refused.
     other = up()
