@@ -10,6 +10,7 @@ import pytest
 import typer
 import typer.cli
 
+from lake.writer import metrics
 from lakeward.__main__ import build_app
 from lakeward.metrics_reference import metrics_reference
 from lakeward.reference import cli_reference
@@ -48,6 +49,13 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 def test_the_command_reference_is_what_the_program_says() -> None:
     written = (ROOT / "docs/reference/cli.md").read_text()
     assert written == cli_reference(), "run `make docs`"
+
+
+def test_every_metric_that_a_page_names_exists() -> None:
+    defined = {one.name for one in metrics.DEFINITIONS}
+    for page in PAGES:
+        named = set(re.findall(r"\blakeward_(?:writer|build)_[a-z_]+\b", page.read_text()))
+        assert named <= defined, page
 
 
 def test_the_reference_of_metrics_is_what_the_writer_serves() -> None:
