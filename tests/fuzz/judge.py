@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation, localcontext
@@ -217,6 +218,8 @@ def _has_lone_surrogate(value: Any) -> bool:
 
 
 def _number(text: str) -> Decimal | str:
+    if not re.search("[1-9]", re.split("[eE]", text)[0]):
+        return Decimal(0)  # whatever its power
     if len(text) > 1000:
         return text
     with localcontext(WIDE):
@@ -224,7 +227,7 @@ def _number(text: str) -> Decimal | str:
             value = Decimal(text)
         except InvalidOperation:
             return text
-    return abs(value) if value == 0 else value
+    return value
 
 
 def _same(one: Any, other: Any) -> bool:
