@@ -12,9 +12,25 @@ import pyarrow.compute as pc
 
 from ingest.contracts.arrow import payload_schema
 from ingest.contracts.model import Contract
-from lake.writer.bulk_columns import Mask, Rows, first_bytes, picked, single, texts_of, true, valid
+from lake.writer.bulk_columns import (
+    Mask,
+    Rows,
+    first_bytes,
+    lengths,
+    picked,
+    single,
+    texts_of,
+    true,
+    valid,
+)
 from lake.writer.bulk_rescue import BulkRescue, Rescued
-from lake.writer.bulk_sql import names_query, strings_query, values_query
+from lake.writer.bulk_sql import (
+    bytes_around,
+    members_query,
+    names_query,
+    strings_query,
+    values_query,
+)
 from lake.writer.duckdb_batch import DuckdbBatch
 from lake.writer.exact import TENANT
 from lake.writer.member_names import NameLists
@@ -65,6 +81,10 @@ class BulkDecoder:
         self._tenants = (
             None if known_tenants is None else pa.array(sorted(known_tenants), pa.string())
         )
+        self._around = {
+            n: bytes_around(field) + len('""') for n, field in fields if field.kind == "string"
+        }
+        self._members_query = members_query(contract)
         self._guarded_query = values_query(contract, guarded=True)
         self._open_query = values_query(contract, guarded=False)
         self._guarded_for = 0
@@ -75,8 +95,11 @@ class BulkDecoder:
     def decode(self, payloads: pa.Array) -> BulkRows:
         """Decode payloads (binary or large_binary; null for a tombstone).
 
-        A row is sure without a look at its names if it has as many members as columns got
-        values: then each member is known, there once, and fits.
+        A row is sure without a second look if its values account for every byte of the message:
+        nothing else can be in it then. (A value takes at least as many bytes there as it has
+        here; for what may be otherwise ``bulk_sql`` counts more than there can be.) Otherwise it
+        is sure if it has as many members as columns got values: then each member is known, there
+        once, and fits. Otherwise its names tell.
 
         Raises:
             duckdb.Error: DuckDB could not; nothing is known about any row then.
@@ -84,19 +107,19 @@ class BulkDecoder:
         texts = texts_of(payloads)
         found = self._values(texts)
         columns = [single(found[f"c{n}"]).cast(field.type) for n, field in enumerate(self.schema)]
-        members = single(found["members"]).fill_null(0).to_numpy()
-        filled = np.zeros(len(members), np.int64)
-        for column in columns:
-            filled += valid(column)
-        row = (members > 0) & ~true(found["odd"])
+        row = np.ones(len(texts), np.bool_)
         for n in self._required:
             row &= valid(columns[n])
         if self._tenants is not None and self._tenant is not None:
             row &= true(pc.is_in(columns[self._tenant], value_set=self._tenants))
         all_fit = ~true(found["finer"]) & self._strings_fit(columns, texts, row)
-        sure = row & all_fit & (filled == members)
+        sure = row & all_fit & self._accounts_for_all(found["counted"], columns, texts)
+        rest = np.flatnonzero(row & ~sure)
+        if not len(rest):
+            return BulkRows(columns, sure, Rescued(_NO_ROWS, [], 0))
+        rest = self._look_at_members(columns, texts, rest, all_fit, sure)
         all_fit &= ~true(found["unfit"])
-        rescued = self._look_at_names(columns, texts, np.flatnonzero(row & ~sure), all_fit, sure)
+        rescued = self._look_at_names(columns, texts, rest, all_fit, sure)
         return BulkRows(columns, sure, rescued)
 
     def close(self) -> None:
@@ -112,6 +135,35 @@ class BulkDecoder:
                 self._guarded_for = _GUARDED_FOR
         self._guarded_for -= 1
         return self._duckdb.run(self._guarded_query, texts)
+
+    def _accounts_for_all(
+        self, others: pa.ChunkedArray, columns: list[pa.Array], texts: pa.Array
+    ) -> Mask:
+        """Return where string columns and ``others`` make up an object's bytes, braces included."""
+        counted = single(others).fill_null(0).to_numpy() + len("{}") - len(",")
+        has_member = counted > len("{}") - len(",")
+        for n in self._strings:
+            there = valid(columns[n])
+            counted = counted + lengths(columns[n]) + there * self._around[n]
+            has_member |= there
+        whole: Mask = has_member & (counted == lengths(texts))
+        return whole
+
+    def _look_at_members(
+        self, columns: list[pa.Array], texts: pa.Array, rows: Rows, all_fit: Mask, sure: Mask
+    ) -> Rows:
+        """Add to ``sure`` the rows whose members are as many as their values; return the rest."""
+        is_all = len(rows) == len(texts)
+        found = self._duckdb.run(self._members_query, texts if is_all else picked(texts, rows))
+        members = single(found["members"]).fill_null(0).to_numpy()
+        filled = np.zeros(len(rows), np.int64)
+        for column in columns:
+            filled += valid(column)[rows]
+        plausible = (members > 0) & ~true(found["odd"])
+        counted = plausible & (filled == members) & all_fit[rows]
+        sure[rows[counted]] = True
+        rest: Rows = rows[plausible & ~counted]
+        return rest
 
     def _look_at_names(
         self, columns: list[pa.Array], texts: pa.Array, rows: Rows, all_fit: Mask, sure: Mask

@@ -41,6 +41,17 @@ def first_bytes(texts: pa.Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return first
 
 
+def lengths(texts: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the bytes of each text of a string or large_string array; 0 for null.
+
+    What lies under a null is taken to be empty, as Arrow's builders and DuckDB leave it.
+    """
+    wide = pa.types.is_large_string(texts.type)
+    offsets = np.frombuffer(texts.buffers()[1], np.int64 if wide else np.int32)
+    found: np.ndarray[Any, np.dtype[np.int64]] = np.diff(offsets[texts.offset :][: len(texts) + 1])
+    return found
+
+
 def picked(column: pa.Array, rows: Rows) -> pa.Array:
     """Return the entries of ``column`` at ``rows``."""
     return column.take(pa.array(rows))

@@ -45,6 +45,10 @@ _TIMESTAMP: Final = (
 BELOW_MICROSECOND: Final = r"\.[0-9]{6}0*[1-9]"
 """Found in the text of a timestamp that its column cannot hold whole."""
 
+_QUOTES: Final = '""'
+_BEYOND: Final = 2**40
+"""Bytes; no message has so many."""
+
 _SHORTEST_FINER: Final = len("2025-06-30T12:00:00.1234567")
 _QUICK_PRECISION: Final = 18
 """Digits up to which DuckDB casts text to a decimal some fifty times quicker."""
@@ -56,10 +60,9 @@ _MAP: Final = rf"(?s)\{{({_STRING}:({_STRING}|null)(,{_STRING}:({_STRING}|null))
 def values_query(contract: Contract, *, guarded: bool) -> str:
     """Return the query for the values of a batch; its rows are the batch's, in order.
 
-    Columns: ``members`` (how many the object has; null if there is no JSON), ``odd`` (only the
-    exact way can tell), ``unfit`` (some typed member may not fit), ``finer`` (some timestamp has
-    digits below the microsecond), then ``c0``, ``c1``... in the contract's order. Unguarded it
-    is quicker, and fails as a whole if one message is no JSON.
+    Columns: ``counted`` (see ``_counted``), ``unfit`` (some typed member may not fit), ``finer``
+    (some timestamp has digits below the microsecond), then ``c0``, ``c1``... in the contract's
+    order. Unguarded it is quicker, and fails as a whole if one message is no JSON.
     """
     types = {f.payload_name: "VARCHAR" if f.kind in _AS_TEXT else "JSON" for f in contract.fields}
     fields = list(enumerate(contract.fields))
@@ -73,19 +76,59 @@ def values_query(contract: Contract, *, guarded: bool) -> str:
     texts = _listed(f"struct_extract_at(r, {n + 1})::VARCHAR AS t{n}" for n, _ in fields)
     values = _listed(f"{_cast(f, f't{n}')} AS c{n}" for n, f in fields)
     columns = _listed(f"c{n}" for n, _ in fields)
+    counted = " + ".join(
+        f"CASE WHEN c{n} IS NULL THEN 0 ELSE {_counted(f, f't{n}')} END"
+        for n, f in fields
+        if f.kind != "string"
+    )
     valid = "CASE WHEN json_valid(v) THEN v END" if guarded else "v"
+    read = f"SELECT {_transformed(valid, types)} AS r FROM {BATCH}"
+    return (
+        f"SELECT {counted or '0'} AS counted, {unfit} AS unfit, {finer} AS finer, {columns} "
+        f"FROM (SELECT *, {values} FROM (SELECT {texts} FROM ({read})))"
+    )
+
+
+def members_query(contract: Contract) -> str:
+    """Return the query for what the values of JSON objects do not tell.
+
+    Columns: ``members`` (how many the object has; null if there is no JSON) and ``odd`` (only the
+    exact way can tell).
+    """
     odd = [_TRAILING_COMMA]
     if any(field.kind in {"decimal", "json"} for field in contract.fields):
         odd += [_MANY_DIGITS, _TINY]
-    read = (
-        f"SELECT len(json_keys(j)) AS members, {_transformed('j', types)} AS r, "
-        f"regexp_matches(j, {_literal('|'.join(odd))}) AS odd "
-        f"FROM (SELECT {valid} AS j FROM {BATCH})"
-    )
     return (
-        f"SELECT members, odd, {unfit} AS unfit, {finer} AS finer, {columns} "
-        f"FROM (SELECT *, {values} FROM (SELECT members, odd, {texts} FROM ({read})))"
+        f"SELECT len(json_keys(v)) AS members, "
+        f"regexp_matches(v, {_literal('|'.join(odd))}) AS odd FROM {BATCH}"
     )
+
+
+def bytes_around(field: Field) -> int:
+    """Return the bytes that a member of a compact object takes beside those of its value."""
+    return len(json.dumps(field.payload_name, ensure_ascii=False).encode()) + len(":,")
+
+
+def _counted(field: Field, text: str) -> str:
+    """Return the expression for the bytes that a member of this value takes at least.
+
+    Where DuckDB's text of a value may be longer than what the message has (``1e5`` comes out as
+    ``100000.0``, and what is nested is written anew) it is more than any message has bytes.
+    """
+    around = bytes_around(field)
+    match field.kind:
+        case "timestamp" | "date":
+            return f"strlen({text}) + {around + len(_QUOTES)}"
+        case "boolean":
+            return f"strlen({text}) + {around}"
+        case "integer" | "number" | "decimal":
+            plain = (
+                f"strlen({text}) < {_DIGITS_OF_A_DOUBLE + 2} AND NOT ends_with({text}, '.0') "
+                f"AND NOT contains({text}, '0.00')"
+            )
+            return f"CASE WHEN {plain} THEN strlen({text}) + {around} ELSE {_BEYOND} END"
+        case _:
+            return str(_BEYOND)
 
 
 def strings_query(payload_names: Iterable[str]) -> str:
