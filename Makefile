@@ -62,7 +62,7 @@ soak: $(READY) ## the writer's model on many more schedules; N=20000 SEED=1
 fuzz: $(READY) ## mutated messages against decoding; SECONDS=60 SEED=1
 	@$(BIN)/python -m tests.fuzz.fuzzer --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
-bench: $(READY) ## benchmarks; NAME=writer for one
+bench: $(READY) ## benchmarks; NAME=writer for one, NAME="writer --help" for its options
 	@$(BIN)/python -m benchmarks $(NAME)
 
 lock: $(UV) ## renew uv.lock

@@ -4,8 +4,8 @@
   for every 10,000 messages; it commits offsets on a timer, so it is not exactly once.
 - The same code with the usual micro-batch of 100.
 - Spark Structured Streaming on both cores: Kafka source, ``from_json`` with a schema, Delta sink
-  (zstd 1), trigger ``availableNow`` in micro-batches. The time is that of the query's own progress
-  from its fourth micro-batch on: neither the start of the JVM nor its warm-up count against it.
+  (zstd 1), trigger ``availableNow`` in ten micro-batches. The time is that of the query's own
+  progress from the sixth on: neither the start of the JVM nor its warm-up count against it.
 
 The topic has four partitions, so that Spark's tasks fill two cores evenly. The medians count.
 Spark is fetched by this script, into a folder of its own.

@@ -18,10 +18,10 @@ from benchmarks.rig.topic import Topic
 from benchmarks.rig.watched import Watched
 from tests.kafka_servers.distribution import java
 
-BATCHES = 8
+BATCHES = 10
 """The stream comes in so many micro-batches."""
 
-WARM_UP_BATCHES = 3
+WARM_UP_BATCHES = 5
 """These do not count: the JVM is still compiling."""
 
 SCRIPT = Path(__file__).with_name("spark_stream.py")
