@@ -1,13 +1,13 @@
 """Handles on Delta tables that are used again, because opening a table is what schedules wait for.
 
 Opening reads the whole log. A handle that nobody holds any more reads only what came since, and
-then knows the same. One schedule in four opens every table anew all the same.
+then knows the same. One schedule in eight opens every table anew all the same.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -15,9 +15,8 @@ from unittest.mock import patch
 from deltalake import DeltaTable
 
 import lake.journal
+import lake.tables
 import lake.writer.target
-
-Maker = Callable[..., "LentTable"]
 
 
 class Handles:
@@ -47,6 +46,10 @@ class Handles:
     def known_at(self, uri: str, version: int) -> dict[Any, Any]:
         """Answers that were given at a version of a table; they never change."""
         return self._known[uri, version] if self.is_lending else {}
+
+    def forget_all(self) -> None:
+        """The log was cut at its begin: lend nothing that may be from before."""
+        self._free.clear()
 
     def forget_version(self, uri: str, version: int) -> None:
         """A log entry was taken away: what came from it must not be used."""
@@ -106,6 +109,6 @@ def lending(handles: Handles) -> Iterator[None]:
     """Let the writer's modules open tables through ``handles``."""
     lent = type("LentTable", (LentTable,), {"handles": handles})
     with ExitStack() as patches:
-        for module in (lake.writer.target, lake.journal):
+        for module in (lake.writer.target, lake.journal, lake.tables):
             patches.enter_context(patch.object(module, "DeltaTable", lent))
         yield
