@@ -18,6 +18,7 @@ import threading
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from confluent_kafka.admin import AdminClient
@@ -38,6 +39,7 @@ from lake.writer.commit import METADATA_KEY
 LOOK_EVERY_S = 0.02
 WARM_UP_S = 5.0
 TIMEOUT_S = 60.0
+Seconds = np.ndarray[Any, np.dtype[np.float64]]
 BARS = {50: 0.8, 95: 1.5, 99: 3.0}
 
 
@@ -151,7 +153,7 @@ def _wait_for(lake: Lake) -> None:
         time.sleep(0.1)
 
 
-def _latencies(lake: Lake, seen: dict[int, float], after: float) -> np.ndarray:
+def _latencies(lake: Lake, seen: dict[int, float], after: float) -> Seconds:
     """Return the seconds of each row that was appended after a moment."""
     table = lake.open("bronze", "clean")
     seen_at = {}
@@ -164,7 +166,8 @@ def _latencies(lake: Lake, seen: dict[int, float], after: float) -> np.ndarray:
     encoded = rows["_committed_at"].combine_chunks().dictionary_encode()
     moments = np.array([seen_at[at] for at in encoded.dictionary.to_pylist()])
     queryable = moments[encoded.indices.to_numpy()]
-    return (queryable - appended)[appended >= after]
+    latencies: Seconds = (queryable - appended)[appended >= after]
+    return latencies
 
 
 if __name__ == "__main__":

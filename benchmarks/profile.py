@@ -64,7 +64,7 @@ def main() -> None:
         commit_cpu = _commit_cpu(folder)
     found = seen.by_stage(STAGES, REST)
     total = sum(found.values())
-    rows = [(stage, cpu / total) for stage, cpu in found.most_common()]
+    rows = [(stage, cpu / total) for stage, cpu in _most_first(found)]
     table = _table(rows, plain, commit_cpu, topic)
     OUT.mkdir(exist_ok=True)
     (OUT / "profile-stages.md").write_text(table)
@@ -111,6 +111,10 @@ def _commit_cpu(folder: Path) -> float:
         python("-m", "benchmarks.rig.commit_run", *arguments), folder / "commits.log"
     ) as child:
         return fmean(json.loads(child.wait(600))["cpus"])
+
+
+def _most_first(found: dict[str, float]) -> list[tuple[str, float]]:
+    return sorted(found.items(), key=lambda one: -one[1])
 
 
 def _table(rows: list[tuple[str, float]], plain: Drained, commit_cpu: float, topic: Topic) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,9 @@ class Sampled:
     names: Mapping[int, str]
     """What the kernel calls the threads."""
 
-    def by_stage(self, stages: Sequence[tuple[str, str, str]], rest: Mapping[str, str]) -> Counter:
+    def by_stage(
+        self, stages: Sequence[tuple[str, str, str]], rest: Mapping[str, str]
+    ) -> dict[str, float]:
         """Return CPU seconds by stage.
 
         Args:
@@ -51,7 +53,7 @@ class Sampled:
                 whose stack has this text in it.
             rest: the stage of a thread that runs no Python, by the beginning of its name.
         """
-        found: Counter[str] = Counter()
+        found: dict[str, float] = defaultdict(float)
         sampled = Counter[int]()
         for stack in self.stacks:
             sampled[stack.thread] += stack.samples
@@ -66,9 +68,8 @@ class Sampled:
         for thread, seconds in self.cpu.items():
             if thread not in sampled:
                 name = self.names[thread]
-                found[next(stage for begin, stage in rest.items() if name.startswith(begin))] += (
-                    seconds
-                )
+                stage = next(stage for begin, stage in rest.items() if name.startswith(begin))
+                found[stage] += seconds
         return found
 
 
