@@ -14,6 +14,8 @@ from lake.settings import LakeSettings
 
 EMBEDDED_SESSION_SECONDS: Final = 6.0
 MAX_POLL_SECONDS: Final = 300.0
+QUEUED_KB: Final = 16_384
+"""Payloads that librdkafka reads ahead; each message takes it some 350 bytes beside its payload."""
 
 _TOPIC_GONE: Final = frozenset(
     {
@@ -60,7 +62,7 @@ def configuration(
         "max.poll.interval.ms": poll,
         "fetch.wait.max.ms": 100,
         "fetch.queue.backoff.ms": 50,
-        "queued.max.messages.kbytes": max(1024, lake.flush_bytes // 1024),
+        "queued.max.messages.kbytes": QUEUED_KB,
         **client_config(ingest),
         "group.id": lake.writer_name,
         "group.protocol": "classic",

@@ -82,6 +82,7 @@ def write(
     from ingest.contracts.registry import load_contracts
     from ingest.settings import IngestSettings
     from lake.settings import LakeSettings
+    from lake.writer.memory import give_back_freed_memory
     from lake.writer.metrics_server import Address
     from lake.writer.service import run
     from lakeward.console import errors
@@ -89,6 +90,7 @@ def write(
     from lakeward.writer_progress import WriterProgress
 
     set_up_logging(as_json=log_format is LogFormat.json)
+    give_back_freed_memory()
     ingest, settings = IngestSettings(), LakeSettings()
     # a drain beside the always-on writer of the same settings must not want its port
     where = metrics_address or (None if until_current else settings.metrics_address)
