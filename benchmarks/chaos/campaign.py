@@ -29,6 +29,7 @@ from benchmarks.chaos.case import Case
 from benchmarks.chaos.faults import Planned, schedule
 from benchmarks.chaos.ledger import Ledger, Producers
 from benchmarks.chaos.small_disk import NoDiskError, SmallDisk
+from benchmarks.chaos.topic import read_back
 from benchmarks.chaos.verdict import Verdict, judge
 from benchmarks.chaos.wall_clock import NoClockError, WallClock, build
 from benchmarks.chaos.watch import Watch
@@ -98,7 +99,7 @@ class Result:
 
     @property
     def is_exactly_once(self) -> bool:
-        """Whether the audit and the ledger agree that nothing is lost or twice."""
+        """Whether audit, Kafka and ledger agree that nothing is lost or twice."""
         agrees = self.audit["rows"] == self.verdict.rows and self.audit["dead"] == self.verdict.dead
         return self.verdict.is_exactly_once and bool(self.audit["is_clean"]) and agrees
 
@@ -165,12 +166,13 @@ class Campaign:
             self._say("draining")
             self._lakeward(environment, "write", "--until-current", "--contracts", TABLE)
             audit = json.loads(self._lakeward(environment, "audit", "--json"))
+            kafka = read_back(self._cluster.bootstrap_servers, self._topic, PARTITIONS)
             for writer in world.everyone:
                 writer.read()
             lines = [writer.lines for writer in world.everyone]
             return Result(
                 options=options,
-                verdict=judge(lake, TABLE, self._ledger),
+                verdict=judge(lake, TABLE, kafka, self._ledger),
                 audit=audit,
                 cases=tuple(cases),
                 moved_on=tuple(

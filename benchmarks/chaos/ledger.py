@@ -16,6 +16,7 @@ logger.addHandler(logging.NullHandler())
 
 Coordinates = tuple[int, int]
 """Partition and offset."""
+POISON = b"{broken"
 POISON_EVERY = 40
 PAUSE_S = 0.05
 AT_ONCE = 12
@@ -110,7 +111,7 @@ class Producers:
         is_poison = number % POISON_EVERY == 0
         if not is_poison:
             self._ledger.sent.add(event_id)
-        value = b"{broken" if is_poison else payload(event_id)
+        value = POISON if is_poison else payload(event_id)
 
         def answered(error: Any, message: Message) -> None:
             if error is not None:

@@ -74,9 +74,9 @@ def _summary(result: Result) -> list[str]:
     audit = "clean" if result.audit["is_clean"] else "NOT clean"
     lines = [
         f"**{o.kept}**, seed {o.seed}: {len(result.cases)} faults in {result.seconds:.0f} s. "
-        f"{v.acknowledged:,} messages acknowledged, {v.surfaced} more in Kafka without an answer "
-        f"to their producer; in the lake {v.rows:,} rows + {v.dead:,} dead letters; {v}; "
-        f"`lakeward audit`: {audit}.",
+        f"{v.acknowledged:,} messages acknowledged; {v.in_kafka:,} in Kafka ({v.surfaced} without "
+        f"an answer to their producer, {len(v.resent)} events at two offsets); in the lake "
+        f"{v.rows:,} rows + {v.dead:,} dead letters; {v}; `lakeward audit`: {audit}.",
         f"{result.commits:,} commits by {result.starts} processes; {told}. "
         f"The processes ended by {ends}; the last ones, asked to end, by {last}.",
     ]
@@ -120,6 +120,7 @@ def figures(results: Sequence[Result], *, brokers: int) -> list[Figure]:
             bar=0,
             higher_is_better=False,
         ),
+        Figure("sent twice by a producer", sum(len(v.resent) for v in verdicts), "messages"),
         Figure("findings of the audit", findings, "findings", bar=0, higher_is_better=False),
         Figure("zombies that committed late and were fenced", zombies, "zombies", bar=1),
         *(Figure(heading, events[event], "times") for heading, event in TOLD),
