@@ -94,6 +94,8 @@ class Result:
     commits: int
     seconds: float
     doubtful: int
+    replaced: int
+    """Producers that were replaced because they refused to go on."""
     skipped: tuple[str, ...]
     """Faults that cannot be made on this machine, and why."""
 
@@ -134,6 +136,9 @@ class Campaign:
         self._topic = f"visits-{options.kept}-{options.seed}"
         self._skipped: list[str] = []
         self._ledger = Ledger()
+        self._producers = Producers(
+            cluster.bootstrap_servers, self._topic, self._ledger, options.kept, options.producers
+        )
         self._over_at = time.monotonic() + options.minutes * 60
 
     def run(self) -> Result:
@@ -143,15 +148,8 @@ class Campaign:
         draw = random.Random(f"{options.seed}-{options.kept}")
         with ExitStack() as stack:
             world, lake, environment = self._world(stack)
-            producers = Producers(
-                self._cluster.bootstrap_servers,
-                self._topic,
-                self._ledger,
-                options.kept,
-                options.producers,
-            )
-            producers.start()
-            with _ended(producers):
+            self._producers.start()
+            with _ended(self._producers):
                 for writer in world.writers:
                     writer.start()
                 self._wait_until_all_commit(world, draw)
@@ -187,6 +185,7 @@ class Campaign:
                 commits=lake.open("bronze", TABLE).version(),
                 seconds=time.monotonic() - began,
                 doubtful=self._ledger.doubtful,
+                replaced=self._ledger.restarts,
                 skipped=tuple(self._skipped),
             )
 
@@ -305,6 +304,7 @@ class Campaign:
     def _tend_for(self, seconds: float, world: World, draw: random.Random) -> None:
         until = time.monotonic() + seconds
         while True:
+            self._producers.check()  # a campaign without messages would prove nothing
             world.tend(draw)
             time.sleep(TICK_S)
             if time.monotonic() >= until:

@@ -65,6 +65,15 @@ class Producers:
         for thread in self._threads:
             thread.start()
 
+    def check(self) -> None:
+        """Return when all of them are at work.
+
+        Raises:
+            BaseException: whatever ended one before its time.
+        """
+        if self._failures:
+            raise self._failures[0]
+
     def stop(self) -> None:
         """Send no more; return when the broker has answered for everything.
 
@@ -74,8 +83,7 @@ class Producers:
         self._ended.set()
         for thread in self._threads:
             thread.join()
-        if self._failures:
-            raise self._failures[0]
+        self.check()
 
     def _run(self, number: int) -> None:
         try:
@@ -95,9 +103,9 @@ class Producers:
             except BufferError:
                 producer.poll(0.2)
             except KafkaException as failure:
-                if not failure.args[0].fatal():
-                    raise
-                # the producer's identity is spent; what it had under way stays unanswered
+                # after a fatal error the producer's identity is spent, and whatever it refuses, a
+                # new one may take; what the old one had under way stays unanswered
+                logger.warning("producer_replaced", extra={"why": str(failure)})
                 producer.purge()
                 producer.flush(5)
                 producer = self._producer()

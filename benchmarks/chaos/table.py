@@ -75,7 +75,8 @@ def _summary(result: Result) -> list[str]:
     lines = [
         f"**{o.kept}**, seed {o.seed}: {len(result.cases)} faults in {result.seconds:.0f} s. "
         f"{v.acknowledged:,} messages acknowledged; {v.in_kafka:,} in Kafka ({v.surfaced} without "
-        f"an answer to their producer, {len(v.resent)} events at two offsets); in the lake "
+        f"an answer to their producer, {len(v.resent)} events at two offsets; {result.replaced} "
+        "producers replaced); in the lake "
         f"{v.rows:,} rows + {v.dead:,} dead letters; {v}; `lakeward audit`: {audit}.",
         f"{result.commits:,} commits by {result.starts} processes; {told}. "
         f"The processes ended by {ends}; the last ones, asked to end, by {last}.",
