@@ -202,3 +202,22 @@ def test_commit_times_increase_even_when_the_clock_goes_back(bench: Bench) -> No
     stamps = found["_committed_at"].to_pylist()
     assert stamps == sorted(set(stamps))
     assert {stamp.date() for stamp in stamps} == set(found["_ingest_date"].to_pylist())
+
+
+def test_a_handle_is_renewed_now_and_then_and_still_sees_who_moved_the_source(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With deltalake 1.6.6 each commit through one handle is slower than the one before."""
+    monkeypatch.setattr(lake.writer.commit, "COMMITS_A_HANDLE", 2)
+    table, other = bench.table("visits"), bench.table("visits")
+    first = table._table
+    for offset in range(5):
+        outcome = table.commit(
+            [span(P0, offset - 1 if offset else None, offset)], rows((P0, offset))
+        )
+        assert outcome.landed == {P0}
+    assert table._table is not first
+    for offset in range(3):  # its next commit is the first with a new handle
+        assert other.commit([span(P1, offset - 1 if offset else None, offset)], rows((P1, offset)))
+    assert other.commit([span(P0, 2, 3)], rows((P0, 3))).fenced == {P0}
+    assert bench.offsets() == [(0, n) for n in range(5)] + [(1, n) for n in range(3)]
