@@ -141,13 +141,14 @@ class Rig:
     def writing(self, settings: LakeSettings | None = None, **options: Any) -> Iterator[Running]:
         """An always-on writer in a thread of this process."""
         running = Running()
+        contracts = options.pop("contracts", [self.contract])
 
         def target() -> None:
             try:
                 running.result = run(
                     self.kafka.settings,
                     settings or self.settings,
-                    [self.contract],
+                    contracts,
                     stop=running.stop,
                     on_progress=running.progress.append,
                     **options,
