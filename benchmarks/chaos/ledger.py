@@ -32,6 +32,10 @@ class Ledger:
     """Acknowledged good events by id."""
     poison: set[Coordinates] = field(default_factory=set)
     """Acknowledged messages that are no events."""
+    somewhere: set[str] = field(default_factory=set)
+    """Acknowledged good events without an offset: the broker had them from an earlier try."""
+    poison_somewhere: int = 0
+    """The same of messages that are no events."""
     sent: set[str] = field(default_factory=set)
     """All ids handed to a producer."""
     doubtful: int = 0
@@ -42,7 +46,7 @@ class Ledger:
     @property
     def unanswered(self) -> set[str]:
         """Ids without an acknowledgement: each may be in the lake once, or not at all."""
-        return self.sent - self.events.keys()
+        return self.sent - self.events.keys() - self.somewhere
 
 
 class Producers:
@@ -126,9 +130,12 @@ class Producers:
                 self._ledger.doubtful += 1
                 return
             partition, offset = message.partition(), message.offset()
-            assert partition is not None
-            assert offset is not None
-            if is_poison:
+            if partition is None or offset is None or offset < 0:
+                if is_poison:
+                    self._ledger.poison_somewhere += 1
+                else:
+                    self._ledger.somewhere.add(event_id)
+            elif is_poison:
                 self._ledger.poison.add((partition, offset))
             else:
                 self._ledger.events[event_id] = (partition, offset)

@@ -64,6 +64,10 @@ def judge(
         for at, i in acknowledged.items()
         if at not in kafka
     ]
+    in_kafka = Counter(kafka.values())
+    lost += [f"{i} acknowledged, not in Kafka" for i in ledger.somewhere if i not in in_kafka]
+    missing = len(ledger.poison) + ledger.poison_somewhere - in_kafka.pop(None, 0)
+    lost += ["poison acknowledged, not in Kafka"] * missing
     lost += [f"{_named(i)} at {at}" for at, i in kafka.items() if at not in times]
     strange = [
         f"{_named(i)} at {at}, where Kafka has {_named(kafka[at]) if at in kafka else 'nothing'}"
@@ -75,18 +79,21 @@ def judge(
         for at, i in acknowledged.items()
         if at in kafka and kafka[at] != i
     ]
-    in_kafka = Counter(i for i in kafka.values() if i is not None)
-    strange += [f"{i} never sent" for i in in_kafka if i not in ledger.sent]
+    events = {i: n for i, n in in_kafka.items() if i is not None}
+    strange += [f"{i} never sent" for i in events if i not in ledger.sent]
     return Verdict(
-        acknowledged=len(ledger.events) + len(ledger.poison),
+        acknowledged=len(ledger.events)
+        + len(ledger.somewhere)
+        + len(ledger.poison)
+        + ledger.poison_somewhere,
         in_kafka=len(kafka),
         rows=rows.num_rows,
         dead=dead.num_rows,
         lost=tuple(lost),
         twice=tuple(f"{at} {n} times" for at, n in times.items() if n > 1),
         strange=tuple(strange),
-        resent=tuple(i for i, n in in_kafka.items() if n > 1),
-        surfaced=len(in_kafka.keys() & ledger.unanswered),
+        resent=tuple(i for i, n in events.items() if n > 1),
+        surfaced=len(events.keys() & ledger.unanswered),
     )
 
 

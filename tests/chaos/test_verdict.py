@@ -63,6 +63,17 @@ def test_what_kafka_acknowledged_and_lost_is_lost(tmp_path: Path, ledger: Ledger
     assert found.lost == ("d acknowledged at (2, 0), not in Kafka",)
 
 
+def test_what_kafka_acknowledged_without_an_offset_has_to_be_somewhere(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    ledger.somewhere |= {"a", "unanswered"}
+    ledger.poison_somewhere = 1
+    assert verdict(tmp_path, ledger, ROWS, DEAD).lost == (
+        "unanswered acknowledged, not in Kafka",
+        "poison acknowledged, not in Kafka",
+    )
+
+
 def test_a_row_that_is_there_again_is_twice(tmp_path: Path, ledger: Ledger) -> None:
     assert verdict(tmp_path, ledger, [*ROWS, ROWS[0]], DEAD).twice == ("(0, 0) 2 times",)
 
