@@ -288,6 +288,8 @@ def simulation(faults: Faults, handles: Handles) -> Iterator[None]:
             patches.enter_context(patch.object(module, "write_deltalake", faults.write))
         patches.enter_context(patch.object(lake.writer.sinks, "Decoder", _decoder_of))
         patches.enter_context(patch.object(lake.writer.commit, "BACKOFF_SECONDS", (0.0,) * 4))
+        # a schedule has few commits: let a handle's renewal fall among them
+        patches.enter_context(patch.object(lake.writer.commit, "COMMITS_A_HANDLE", 3))
         patches.enter_context(patch.object(lake.writer.commit, "COMMITS_A_HANDLE", 3))
         patches.enter_context(patch.object(Target, "open", opening))
         # the tables of a schedule are tiny: maintenance shall find them worth its while
