@@ -40,6 +40,8 @@ from lake.writer.partitions import Partitions
 from lake.writer.patience import Patience
 from lake.writer.polled import sorted_in
 from lake.writer.progress import Progress
+from lake.writer.same_topic import SameTopic
+from lake.writer.silence import SILENT_BROKER_SECONDS, Silence
 from lake.writer.sink import Flushed
 from lake.writer.sinks import Sinks
 from lake.writer.source import Source
@@ -54,8 +56,6 @@ ID_CHECK_SECONDS: Final = 5.0
 PROGRESS_SECONDS: Final = 1.0
 RESETS_IN_A_ROW: Final = 3
 BATCHES_WAITING: Final = 4
-SILENT_BROKER_SECONDS: Final = 30.0
-ASK_AGAIN_SECONDS: Final = 1.0
 
 
 class WriterLoop:
@@ -95,11 +95,13 @@ class WriterLoop:
         self._targets: dict[TopicPartitionKey, int] = {}
         self._resets: Counter[TopicPartitionKey] = Counter()
         self._failure: Exception | None = None
-        self._is_ending = False
         self._progress = Progress()
         self._began = clock()
         self._ids_checked = clock()
-        self._silent_since: float | None = None
+        self._silence = Silence(self._watch.health.kafka, clock)
+        self._same_topic = SameTopic(
+            view, stop, longest=SILENT_BROKER_SECONDS if until_current else None, clock=clock
+        )
         self._told = clock()
         self._decoding = Decoding(self._decode)
         self._committer = Committer(self._write)
@@ -109,7 +111,7 @@ class WriterLoop:
                 lake,
                 is_embedded=is_embedded,
                 is_static=is_static,
-                on_error=self._note_broker,
+                on_error=self._silence.note,
             ),
             logger=LIBRDKAFKA_LOGGER,
         )
@@ -140,15 +142,14 @@ class WriterLoop:
                 fenced = self._finish()
                 if self._stop.is_set() or not (self._until_current and fenced):
                     break
-                self._partitions.resync(
-                    fenced
-                )  # another writer moved them, maybe not as far as asked
+                # another writer moved them, maybe not as far as asked
+                self._partitions.resync(fenced)
             return self._told_progress()
         except KafkaException as failure:
             raise BrokerError(f"Kafka refuses this writer: {failure.args[0].str()}") from failure
         finally:
             # after a failure the buffers are dropped: the tables say where to go on
-            self._is_ending = True
+            self._same_topic.end()
             if self._patience is not None:
                 self._patience.end()
             self._cursors.clear()
@@ -164,7 +165,8 @@ class WriterLoop:
         self._partitions.resync(self._serve_results())
         self._partitions.catch_up_with_duties()
         self._check_topic_ids()
-        self._check_broker()
+        if self._until_current:
+            self._silence.refuse_to_wait()
         self._tell()
 
     # -- partitions come and go
@@ -230,7 +232,7 @@ class WriterLoop:
             raise self._failure
         if not polled:
             return
-        self._silent_since = None
+        self._silence.broken()
         self._watch.health.kafka(None)
         failed = [message for message in polled if message.error() is not None]
         messages = polled
@@ -356,24 +358,8 @@ class WriterLoop:
         return self._sinks[messages.topic].decode(messages)
 
     def _write(self, batch: Batch) -> Flushed:
-        """Commit a batch, after Kafka said that the topic is still the one that was polled.
-
-        As long as nobody says so the batch waits: a topic made again is read on under its name,
-        and its messages must not be written under the offsets of the old one.
-        """
-        began = self._clock()
-        while True:
-            try:
-                present = self._view.topic_id(batch.topic)
-                break
-            except BrokerError as failure:
-                is_late = self._clock() - began > SILENT_BROKER_SECONDS
-                is_over = self._is_ending or (self._until_current and is_late)
-                if is_over or self._stop.wait(ASK_AGAIN_SECONDS):
-                    raise
-                logger.warning("topic_not_confirmed", extra={"why": failure.message})
-        if present is not None and present != batch.topic_id.partition("#")[0]:
-            raise _made_again(batch.topic, batch.topic_id, present)
+        """Commit a batch, after Kafka said that the topic is still the one that was polled."""
+        self._same_topic.confirm(batch.topic, batch.topic_id)
         return self._sinks[batch.topic].write(batch)
 
     def _serve_results(self) -> set[TopicPartitionKey]:
@@ -447,35 +433,14 @@ class WriterLoop:
             (c.source.topic, c.source.topic_id) for c in self._cursors.values()
         }:
             try:
-                present = self._view.topic_id(topic)
+                self._same_topic.check(topic, topic_id)
             except BrokerError as failure:
                 self._watch.health.kafka(failure.message)
                 return  # asked again before each commit
-            self._watch.health.kafka(None)
-            if present is not None and present != topic_id.partition("#")[0]:
+            except OffsetGapError:
                 self._flush(list(self._buffers.values()))
-                raise _made_again(topic, topic_id, present)
-
-    def _note_broker(self, error: KafkaError) -> None:
-        """Called by librdkafka, from within consume."""
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            if self._silent_since is None:
-                self._silent_since = self._clock()
-                self._watch.health.kafka(error.str())
-                logger.warning("broker_silent", extra={"why": error.str()})
-        else:
-            logger.info("broker_error", extra={"why": error.str(), "error": error.name()})
-
-    def _check_broker(self) -> None:
-        """An always-on writer waits for its broker; one that is to end does not wait for ever."""
-        silent = self._silent_since
-        if silent is None or not self._until_current:
-            return
-        if self._clock() - silent > SILENT_BROKER_SECONDS:
-            raise BrokerError(
-                f"Kafka has not answered for {SILENT_BROKER_SECONDS:.0f} s",
-                hint="What was read is in the tables; run the same again when the broker is up.",
-            )
+                raise
+            self._watch.health.kafka(None)
 
     def _tell(self) -> None:
         waiting = self._partitions.waiting
@@ -509,11 +474,3 @@ class WriterLoop:
                 lag += max(0, high - cursor.settled)
         self._watch.heard(ends)
         return lag if len(ends) == len(self._cursors) else None
-
-
-def _made_again(topic: str, before: str, present: str) -> OffsetGapError:
-    return OffsetGapError(
-        f"the topic {topic} was deleted and made again while it was read: id {before} before, "
-        f"{present} now",
-        hint=HINT,
-    )

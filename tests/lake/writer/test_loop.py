@@ -13,6 +13,7 @@ from lake.settings import LakeSettings
 from lake.tables import Lake
 from tests.lake.writer.bench import CONTRACT, TOPIC, Bench
 from tests.lake.writer.simulation.faults import Faults
+from tests.lake.writer.simulation.handles import Handles
 from tests.lake.writer.simulation.kafka import SimulatedKafka
 from tests.lake.writer.simulation.writer import Calendar, SimulatedWriter, simulation
 
@@ -59,7 +60,7 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with simulation(Faults()):
+    with simulation(Faults(), Handles()):
         yield Stage(tmp_path)
 
 
