@@ -14,7 +14,7 @@ from lake.settings import LakeSettings
 
 EMBEDDED_SESSION_SECONDS: Final = 6.0
 MAX_POLL_SECONDS: Final = 300.0
-QUEUED_KB: Final = 16_384
+QUEUED_KB: Final = 8_192
 """Payloads that librdkafka reads ahead; each message takes it some 350 bytes beside its payload."""
 
 _TOPIC_GONE: Final = frozenset(

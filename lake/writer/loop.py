@@ -50,7 +50,8 @@ from lake.writer.watch import WriterWatch
 
 logger = logging.getLogger(__name__)
 
-POLL_MESSAGES: Final = 10_000
+POLL_MESSAGES: Final = 2_000
+"""So few that the objects of one poll take up the memory that those of the last one left."""
 POLL_SECONDS: Final = 0.1
 ID_CHECK_SECONDS: Final = 5.0
 PROGRESS_SECONDS: Final = 1.0

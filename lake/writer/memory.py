@@ -3,7 +3,8 @@
 A writer allocates and frees blocks of megabytes many times a second, from several threads. glibc's
 default is to keep such blocks for later, each arena its own, and to raise the size from which a
 block is mapped alone up to 32 MB as it sees them come and go; a writer at full speed held two to
-three times what it used. See mallopt(3), M_MMAP_THRESHOLD.
+three times what it used. See mallopt(3), M_MMAP_THRESHOLD and
+M_TRIM_THRESHOLD.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import pyarrow as pa
 logger = logging.getLogger(__name__)
 
 MAPPED_ALONE_BYTES: Final = 1 << 20
-"""A block from this size on goes back to the system when it is freed."""
+"""A block from this size on goes back to the system when it is freed. What the writer makes of one
+poll stays just below, since memory that is used again costs no page faults."""
 
+_M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 
 
@@ -37,4 +40,5 @@ def give_back_freed_memory() -> bool:
     except (AttributeError, OSError):
         logger.info("allocator_kept", extra={"why": "the C library has no mallopt"})
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, MAPPED_ALONE_BYTES))
+    options = (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
+    return all(mallopt(option, MAPPED_ALONE_BYTES) for option in options)
