@@ -43,7 +43,7 @@ class TopicBuffer:
         self._chunks.append(messages)
         self._in_chunks += len(messages)
         self.messages += len(messages)
-        self.size += pc.sum(pc.binary_length(messages.value)).as_py() or 0
+        self.size += _size(messages)
         self.touch(at)
         if self._in_chunks >= DECODED_TOGETHER:
             self._begin_decoding()
@@ -54,12 +54,20 @@ class TopicBuffer:
             self.since = at
 
     def drop(self, source: Source) -> None:
-        """Forget the messages of a source that is no longer this writer's."""
+        """Forget the messages of a source that is no longer this writer's.
+
+        Those that are being decoded already keep their memory, and count in ``size``, until the
+        flush.
+        """
         for piece in self._pieces:
-            piece.dropped.add(source.partition)
+            if source.partition not in piece.dropped:
+                piece.dropped.add(source.partition)
+                self.messages -= int((piece.partition.to_numpy() == source.partition).sum())
         chunks = [
             chunk.select(chunk.partition.to_numpy() != source.partition) for chunk in self._chunks
         ]
+        self.messages -= self._in_chunks - sum(map(len, chunks))
+        self.size -= sum(map(_size, self._chunks)) - sum(map(_size, chunks))
         self._chunks = [chunk for chunk in chunks if len(chunk)]
         self._in_chunks = sum(map(len, self._chunks))
 
@@ -74,3 +82,8 @@ class TopicBuffer:
         if self._chunks:
             self._pieces.append(Piece.of(together(self._chunks), self._decode))
             self._chunks, self._in_chunks = [], 0
+
+
+def _size(messages: Messages) -> int:
+    """Return the bytes of the payloads."""
+    return pc.sum(pc.binary_length(messages.value)).as_py() or 0
