@@ -8,7 +8,6 @@ LakewardError
     ├── MissingTableError      a table that a command needs is not there yet
     ├── OffsetGapError         Kafka no longer has the offsets that come next
     ├── DeadLetterLimitError   too large a share of messages are dead letters
-    ├── FencedError            another writer has moved past this one
     ├── CommitError            a commit failed and retrying did not help
     ├── MetricsAddressError    nobody can listen where metrics are to be served
     ├── QueryError             a query is wrong, or asks to write
@@ -49,10 +48,6 @@ class OffsetGapError(LakeError):
 
 class DeadLetterLimitError(LakeError):
     """Too large a share of messages are dead letters."""
-
-
-class FencedError(LakeError):
-    """Another writer has moved past this one."""
 
 
 class CommitError(LakeError):

@@ -34,5 +34,4 @@ def test_each_failure_has_a_line_with_a_test() -> None:
 @pytest.mark.parametrize(("path", "name"), ON_KAFKA)
 def test_a_test_said_to_run_on_kafka_asks_for_one(path: str, name: str) -> None:
     asked = {argument.arg for argument in functions(path)[name].args.args}
-    module_wide = "pytestmark" in (ROOT / path).read_text()
-    assert module_wide or asked & {"kafka", "apache_kafka", "own_apache_kafka"}
+    assert asked & {"kafka", "apache_kafka", "own_apache_kafka"}

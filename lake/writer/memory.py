@@ -2,8 +2,8 @@
 
 A writer allocates and frees blocks of megabytes many times a second, from several threads. glibc's
 default is to keep such blocks for later, each arena its own, and to raise the size from which a
-block is mapped alone up to 32 MB as it sees them come and go; a writer at full speed held two to
-three times what it used. See mallopt(3), M_MMAP_THRESHOLD and
+block is mapped alone up to 32 MB as it sees them come and go; a writer at full speed held nearly
+twice what it used. See mallopt(3), M_MMAP_THRESHOLD and
 M_TRIM_THRESHOLD.
 """
 

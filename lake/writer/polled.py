@@ -6,7 +6,6 @@ would cost more in fresh memory than reading them does.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
@@ -39,9 +38,7 @@ def sorted_in(
         count = len(theirs)
         partitions = np.fromiter(map(Message.partition, theirs), np.int32, count)
         offsets = np.fromiter(map(Message.offset, theirs), np.int64, count)
-        wanted: dict[str, np.ndarray[Any, np.dtype[np.bool_]]] = defaultdict(
-            lambda n=count: np.zeros(n, np.bool_)  # type: ignore[misc]
-        )
+        wanted: dict[str, np.ndarray[Any, np.dtype[np.bool_]]] = {}
         for number in np.unique(partitions).tolist():
             cursor = cursors.get((topic, number))
             if cursor is None or cursor.is_seeking:
@@ -50,7 +47,8 @@ def sorted_in(
             rows = np.flatnonzero(new)
             if len(rows):
                 cursor.last = int(offsets[rows[-1]])
-                wanted[cursor.source.topic_id] |= new
+                topic_id = cursor.source.topic_id
+                wanted[topic_id] = wanted[topic_id] | new if topic_id in wanted else new
         for topic_id, keep in wanted.items():
             if keep.all():
                 found.append(_columns(topic, topic_id, theirs, partitions, offsets))

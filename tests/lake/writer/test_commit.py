@@ -218,6 +218,9 @@ def test_a_handle_is_renewed_now_and_then_and_still_sees_who_moved_the_source(
         assert outcome.landed == {P0}
     assert table._table is not first
     for offset in range(3):  # its next commit is the first with a new handle
-        assert other.commit([span(P1, offset - 1 if offset else None, offset)], rows((P1, offset)))
+        outcome = other.commit(
+            [span(P1, offset - 1 if offset else None, offset)], rows((P1, offset))
+        )
+        assert outcome.landed == {P1}
     assert other.commit([span(P0, 2, 3)], rows((P0, 3))).fenced == {P0}
     assert bench.offsets() == [(0, n) for n in range(5)] + [(1, n) for n in range(3)]
