@@ -64,8 +64,10 @@ class Status:
 
     @property
     def lag(self) -> int | None:
-        """Offsets that wait in all partitions; None when that of one is not known."""
+        """Offsets that wait in all partitions; None when that of one is not known, or which."""
         lags = [part.lag for part in self.partitions]
+        if not lags and self.writers is None:
+            return None  # nobody said whether Kafka has partitions that were never read
         return None if None in lags else sum(lag for lag in lags if lag is not None)
 
 

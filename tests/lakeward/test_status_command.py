@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,3 +83,16 @@ def test_a_kafka_that_is_away_is_told_beside_the_tables(rig: Rig) -> None:
     assert cells(done.stdout, rig.topic) == [f"{rig.topic}[0]", "21", "-", "?", "-"]
     assert "wrong: " in done.stdout
     assert "127.0.0.1:1" in done.stdout
+
+
+def test_a_lag_that_nobody_knows_is_not_shown_as_none(tmp_path: Path) -> None:
+    nowhere = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "LAKEWARD_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "lakeward", "status"],
+        env={**nowhere, "LAKEWARD_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "lag unknown" in done.stdout
+    assert done.returncode == 1
