@@ -38,7 +38,7 @@ OTHER = "other threads (allocators, DuckDB, Arrow)"
 STAGES = (
     ("MainThread", "lake/writer/polled.py", ARROW),
     ("MainThread", "", POLL),
-    ("decode", "lake/writer/exact.py", EXACT),
+    ("decode", "ingest/contracts/exact.py", EXACT),
     ("decode", "lake/writer/duckdb_batch.py", DECODE),
     ("decode", "", CHECK),
     ("commit", "", HAND_OVER),

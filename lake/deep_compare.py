@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.contracts import reasons
 from ingest.contracts.model import Contract
-from lake import reasons
 from lake.schema import RESCUED, decoded_schema
 from lake.writer.decode import Decoder, headers_texts
 from lake.writer.messages import Messages

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.contracts.arrow import payload_schema
+from ingest.contracts.exact import TENANT
 from ingest.contracts.model import Contract
 from lake.writer.bulk_columns import (
     Mask,
@@ -32,7 +33,6 @@ from lake.writer.bulk_sql import (
     values_query,
 )
 from lake.writer.duckdb_batch import DuckdbBatch
-from lake.writer.exact import TENANT
 from lake.writer.member_names import NameLists
 
 _GUARDED_FOR: Final = 100

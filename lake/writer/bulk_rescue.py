@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.contracts.exact import TENANT
+from ingest.contracts.json_text import quoted
 from ingest.contracts.model import Contract, FieldKind
 from lake.writer.bulk_columns import Mask, Rows, first_bytes, picked, single, true, valid
 from lake.writer.bulk_sql import BELOW_MICROSECOND, texts_query
 from lake.writer.duckdb_batch import DuckdbBatch
-from lake.writer.exact import TENANT
-from lake.writer.json_text import quoted
 from lake.writer.member_names import NameList
 
 _MOST_UNKNOWN: Final = 100

@@ -1,6 +1,6 @@
 """The DuckDB queries that decode a batch, built from a contract.
 
-DuckDB's JSON functions are more lenient than ``lake.writer.exact``: they take NaN and trailing
+DuckDB's JSON functions are more lenient than ``ingest.contracts.exact``: they take NaN and trailing
 commas, keep the first of repeated members, round numbers, turn anything into text, and let a
 double swallow digits. So each column is taken as text, is matched against the shape that an
 exact value has, and only then cast. What does not match comes out null.
@@ -12,8 +12,8 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
+from ingest.contracts.json_text import MAX_DEPTH
 from ingest.contracts.model import Contract, Field
-from lake.writer.json_text import MAX_DEPTH
 
 BATCH: Final = "batch"
 """The name under which a query finds the batch: a table with one text column ``v``."""

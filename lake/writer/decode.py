@@ -17,10 +17,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from ingest.contracts.exact import ExactDecoder, Reject, Row
 from ingest.contracts.model import Contract
 from lake.schema import UTC_MICROSECONDS, decoded_dead_letter_schema, decoded_schema
 from lake.writer.bulk import BulkDecoder, BulkRows
-from lake.writer.exact import ExactDecoder, Reject, Row
 from lake.writer.messages import Decoded, Headers, Messages
 
 __all__ = ["Decoded", "Decoder", "Messages"]

@@ -22,8 +22,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ingest.contracts.reasons import REASONS
 from lake.errors import in_one_line
-from lake.reasons import REASONS
 from lake.writer import metrics
 from lake.writer.health import Health
 from lake.writer.lag import Lags

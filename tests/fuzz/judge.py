@@ -17,12 +17,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from ingest.contracts.exact import ExactDecoder, Reject, Row
 from ingest.contracts.model import Contract, Field
-from lake.reasons import REASONS
+from ingest.contracts.reasons import REASONS
 from lake.writer.bulk import BulkRows
 from lake.writer.bulk_columns import Mask
 from lake.writer.decode import Decoder
-from lake.writer.exact import ExactDecoder, Reject, Row
 from tests.lake.writer.decoding import messages_of
 
 WIDE: Final = Context(prec=2000, Emax=10**15, Emin=-(10**15), traps=[InvalidOperation])

@@ -11,12 +11,12 @@ from unittest.mock import patch
 import pyarrow as pa
 import pytest
 
+import ingest.contracts.fit
+import ingest.contracts.json_text
 import lake.writer.bulk_sql
-import lake.writer.fit
-import lake.writer.json_text
+from ingest.contracts.json_text import Members, Number
 from ingest.contracts.model import Contract
 from lake.writer.bulk import BulkDecoder
-from lake.writer.json_text import Members, Number
 from tests.fuzz.fuzzer import contracts, corpus, fuzz, main
 from tests.fuzz.judge import Broken, Judge
 
@@ -61,8 +61,8 @@ def rounds_decimals() -> AbstractContextManager[object]:
     def by_double(text: str, precision: int, scale: int) -> object:
         return unscaled(str(round(float(text), scale)) if "." in text else text, precision, scale)
 
-    unscaled = lake.writer.fit._unscaled
-    return patch.object(lake.writer.fit, "_unscaled", by_double)
+    unscaled = ingest.contracts.fit._unscaled
+    return patch.object(ingest.contracts.fit, "_unscaled", by_double)
 
 
 def takes_nan() -> AbstractContextManager[object]:
@@ -70,7 +70,7 @@ def takes_nan() -> AbstractContextManager[object]:
     lenient = json.JSONDecoder(
         object_pairs_hook=Members, parse_float=Number, parse_int=Number, parse_constant=Number
     )
-    return patch.object(lake.writer.json_text, "_PARSER", lenient)
+    return patch.object(ingest.contracts.json_text, "_PARSER", lenient)
 
 
 def overlooks_what_is_no_text() -> AbstractContextManager[object]:

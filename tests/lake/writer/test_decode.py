@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.contracts.model import Field
-from lake.reasons import REASONS
+from ingest.contracts.reasons import REASONS
 from lake.schema import (
     bronze_schema,
     dead_letter_schema,
@@ -436,7 +436,7 @@ def test_good_messages_never_become_python_objects(
     def never(*_: object) -> None:
         raise AssertionError("a good message took the exact way")
 
-    monkeypatch.setattr("lake.writer.exact.ExactDecoder.decode", never)
+    monkeypatch.setattr("ingest.contracts.exact.ExactDecoder.decode", never)
     rows = decode_all(decoder, [payload(note=str(n), clicks=n, sentAt=None) for n in range(100)])
     assert [row["clicks"] for row in rows] == list(range(100))
     assert GOOD["event_id"] == rows[0]["event_id"]

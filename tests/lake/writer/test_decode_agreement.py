@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest.contracts.exact import ExactDecoder, Row
 from ingest.contracts.model import Field
 from lake.writer.bulk import BulkDecoder
-from lake.writer.exact import ExactDecoder, Row
 from tests.lake.writer.decoding import (
     EVERY_KIND,
     FITTING,

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from ingest.contracts.json_text import MAX_DEPTH
 from ingest.contracts.model import FieldKind
-from lake.reasons import REASONS
-from lake.writer.json_text import MAX_DEPTH
+from ingest.contracts.reasons import REASONS
 
 PAGE = (Path(__file__).parents[3] / "docs/concepts/decoding.md").read_text()
 

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from ingest.contracts.exact import ExactDecoder, Row
 from ingest.contracts.model import Field
 from lake.writer.decode import Decoder
-from lake.writer.exact import ExactDecoder, Row
 from tests.lake.writer.decoding import GOOD, PROBE, contract_of, messages_of
 
 NUMBERS = (

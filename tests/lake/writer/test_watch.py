@@ -19,8 +19,8 @@ from deltalake import DeltaTable, write_deltalake
 from prometheus_client.parser import text_string_to_metric_families
 
 import lake.writer.watch
+from ingest.contracts.reasons import REASONS
 from lake.errors import MetricsAddressError
-from lake.reasons import REASONS
 from lake.writer import metrics
 from lake.writer.health import HUNG_SECONDS
 from lake.writer.messages import Messages

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from decimal import Context, Decimal
 from typing import Final, TypeAlias
 
+from ingest.contracts.json_text import Members, Number, Value, compact
 from ingest.contracts.model import Field
-from lake.writer.json_text import Members, Number, Value, compact
 
 Fitted: TypeAlias = "str | int | float | bool | Decimal | dt.date | list[tuple[str, str | None]]"
 

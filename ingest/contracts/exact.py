@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ingest.contracts import reasons
+from ingest.contracts.fit import Fitted, Misfit, fit_of, loses_digits
+from ingest.contracts.json_text import Members, NotJsonError, Number, Value, compact, parse
 from ingest.contracts.model import Contract, Field
-from lake import reasons
-from lake.reasons import Reason
-from lake.writer.fit import Fitted, Misfit, fit_of, loses_digits
-from lake.writer.json_text import Members, NotJsonError, Number, Value, compact, parse
+from ingest.contracts.reasons import Reason
 
 TENANT: Final = "tenant_id"
 """The column that names the tenant, in every contract that has tenants."""
