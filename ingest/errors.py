@@ -8,7 +8,9 @@ LakewardError                 anything a user can mend; the command line prints 
     ├── TopicError            a topic is missing or cannot be made
     ├── DeliveryError         the broker did not take every message that was sent
     ├── GeneratorError        the generator is asked for something that it cannot make
-    └── ImportFileError       a file to import, or its mapping, is wrong
+    ├── ImportFileError       a file to import, or its mapping, is wrong
+    ├── RegistryError         the registry of tenants cannot be read or written
+    └── TenantError           a tenant or a write key cannot be changed like this
 """
 
 from __future__ import annotations
@@ -56,3 +58,11 @@ class GeneratorError(IngestError):
 
 class ImportFileError(IngestError):
     """A file to import, or its mapping, is wrong."""
+
+
+class RegistryError(IngestError):
+    """The registry of tenants cannot be read or written."""
+
+
+class TenantError(IngestError):
+    """A tenant or a write key cannot be changed like this."""

@@ -1,0 +1,1 @@
+"""Who may send events: tenants, their write keys, quotas and privacy settings."""
