@@ -19,15 +19,20 @@ each_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda c: c.n
 FIELDS = {
     "clickstream": "event_id tenant_id session_id user_id occurred_at event_type page_type "
     "page_url referrer country device_type browser page_load_time scroll_depth site_id ip "
-    "experiment variant utm_source utm_medium utm_campaign",
+    "experiment variant utm_source utm_medium utm_campaign utm_term utm_content "
+    "sent_at received_at user_agent os request_id write_key_id",
     "registrations": "registration_id tenant_id user_id session_id occurred_at email "
     "wallet_address social_handles consent_marketing kyc_completed verification_tier "
-    "country site_id ip",
+    "country site_id ip received_at request_id write_key_id",
     "conversions": "conversion_id tenant_id user_id session_id occurred_at conversion_type "
-    "amount_usd token_amount token_symbol payment_method time_to_convert site_id",
-    "ad_events": "event_id tenant_id user_id occurred_at campaign_id channel event cost",
+    "amount_usd token_amount token_symbol payment_method time_to_convert site_id "
+    "received_at request_id write_key_id",
+    "ad_events": "event_id tenant_id user_id occurred_at campaign_id channel event cost "
+    "received_at request_id write_key_id",
     "app_events": "event_id tenant_id user_id device_id session_id occurred_at sent_at received_at "
-    "channel event_type page_url screen_name conversation_id user_agent properties",
+    "channel event_type page_url screen_name conversation_id user_agent properties referrer ip "
+    "device_type browser os utm_source utm_medium utm_campaign utm_term utm_content context "
+    "request_id write_key_id",
 }
 REQUIRED = {
     "clickstream": "tenant_id event_id session_id occurred_at event_type",
@@ -39,6 +44,7 @@ REQUIRED = {
 ALLOWED = {
     ("clickstream", "event_type"): "page_view click scroll form_interaction",
     ("clickstream", "device_type"): "desktop mobile tablet",
+    ("app_events", "device_type"): "desktop mobile tablet",
     ("registrations", "verification_tier"): "basic advanced premium",
     ("conversions", "conversion_type"): "wallet_connect whitelist_join presale_participate "
     "token_purchase",
@@ -91,7 +97,12 @@ def test_payload_members_differ_from_columns_only_where_agreed() -> None:
 
 def test_personal_data_is_marked() -> None:
     found = {(c.name, f.name) for c in CONTRACTS for f in c.fields if f.pii}
-    assert found == {("clickstream", "ip"), ("registrations", "email"), ("registrations", "ip")}
+    assert found == {
+        ("app_events", "ip"),
+        ("clickstream", "ip"),
+        ("registrations", "email"),
+        ("registrations", "ip"),
+    }
 
 
 def test_money_is_decimal_and_free_form_data_keeps_its_shape() -> None:
