@@ -50,6 +50,9 @@ class LakeSettings(BaseSettings):
     flush_bytes: int = Field(default=20 * 2**20, gt=0, validation_alias="LAKEWARD_FLUSH_BYTES")
     """Commit when this many payload bytes are buffered."""
 
+    rules_seconds: float = Field(default=5.0, gt=0, validation_alias="LAKEWARD_RULES_SECONDS")
+    """How often a running writer looks for changed contracts and tenants."""
+
     tenants: str | None = Field(default=None, validation_alias="LAKEWARD_TENANTS")
     """Known tenants, comma separated; unset means every tenant is known."""
 

@@ -61,6 +61,7 @@ class Health:
         self._waiting = 0
         self._lake_trouble: str | None = None
         self._kafka_trouble: str | None = None
+        self._rules_trouble: str | None = None
         self._failure: str | None = None
 
     def turned(self) -> None:
@@ -90,6 +91,11 @@ class Health:
         with self._lock:
             self._kafka_trouble = trouble
 
+    def rules(self, trouble: str | None) -> None:
+        """The rules are those of the contracts and tenants, or why they are older ones."""
+        with self._lock:
+            self._rules_trouble = trouble
+
     def failed(self, why: str) -> None:
         """The committing thread has ended."""
         with self._lock:
@@ -115,6 +121,7 @@ class Health:
                     self._membership(),
                     _answering("kafka", self._kafka_trouble),
                     _answering("lake", self._lake_trouble),
+                    self._rules(),
                 )
             )
 
@@ -137,6 +144,12 @@ class Health:
         if self._failure is not None:
             return Check("committer", False, self._failure)
         return Check("committer", True, "runs")
+
+    def _rules(self) -> Check:
+        """Never a failure: by older rules too each message gets into the tables."""
+        if self._rules_trouble is None:
+            return Check("rules", True, "as the contracts and tenants say")
+        return Check("rules", True, f"goes on by those it has: {self._rules_trouble}")
 
     def _membership(self) -> Check:
         if self._is_ending:

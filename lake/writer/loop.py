@@ -35,11 +35,13 @@ from lake.writer.buffer import TopicBuffer
 from lake.writer.committer import Committer
 from lake.writer.consuming import MAX_POLL_SECONDS, configuration, fatal, session_seconds
 from lake.writer.decoding import Decoding
+from lake.writer.live_rules import LiveRules
 from lake.writer.messages import Decoded, Messages
 from lake.writer.partitions import Partitions
 from lake.writer.patience import Patience
 from lake.writer.polled import sorted_in
 from lake.writer.progress import Progress
+from lake.writer.rule_change import put_in_force
 from lake.writer.same_topic import SameTopic
 from lake.writer.silence import SILENT_BROKER_SECONDS, Silence
 from lake.writer.sink import Flushed
@@ -77,6 +79,7 @@ class WriterLoop:
         patience: Patience | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
         watch: WriterWatch | None = None,
+        rules: LiveRules | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lake = lake
@@ -88,11 +91,14 @@ class WriterLoop:
         self._patience = patience
         self._on_progress = on_progress
         self._watch = WriterWatch({}) if watch is None else watch
+        self._rules = rules
         self._is_member = False
         self._clock = clock
         self._is_embedded = is_embedded
         self._session_seconds = session_seconds(lake, is_embedded=is_embedded)
         self._buffers: dict[tuple[str, str], TopicBuffer] = {}
+        self._all: list[TopicPartitionKey] = []
+        """What a static writer reads."""
         self._targets: dict[TopicPartitionKey, int] = {}
         self._resets: Counter[TopicPartitionKey] = Counter()
         self._failure: Exception | None = None
@@ -166,6 +172,7 @@ class WriterLoop:
         self._partitions.resync(self._serve_results())
         self._partitions.catch_up_with_duties()
         self._check_topic_ids()
+        self._take_new_rules()
         if self._until_current:
             self._silence.refuse_to_wait()
         self._tell()
@@ -174,19 +181,22 @@ class WriterLoop:
 
     def _join(self) -> None:
         if self._is_static:
-            keys = self._view.partitions(self._sinks.topics)
-            self._consumer.assign(self._partitions.begin(keys))
+            self._all = self._view.partitions(self._sinks.topics)
+            self._consumer.assign(self._partitions.begin(self._all))
             self._is_member = True
             if self._until_current and not self._is_embedded:
-                self._targets = self._view.stable_ends(keys)
+                self._targets = self._view.stable_ends(self._all)
         else:
             self._view.partitions(self._sinks.topics)  # a missing topic is told at once
-            self._consumer.subscribe(
-                self._sinks.topics,
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
+            self._subscribe()
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            self._sinks.topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
 
     def _is_idle(self) -> bool:
         """Wait until what was handed to the committer is settled; False when time is up."""
@@ -225,6 +235,30 @@ class WriterLoop:
         logger.warning("partitions_lost", extra={"partitions": len(partitions)})
         self._is_member = False
         self._partitions.drop((tp.topic, tp.partition) for tp in partitions)
+
+    # -- rules that change
+
+    def _take_new_rules(self) -> None:
+        """Change the rules between two batches.
+
+        What older ones have decoded is committed under their claim. Then the topic's partitions
+        are taken over anew, which claims them for the new rules.
+        """
+        if self._rules is None or not (news := self._rules.news()):
+            return
+        self._flush(list(self._buffers.values()))
+        if not self._committer.wait(0, self._session_seconds / 4):
+            logger.info("rules_put_off", extra={"waiting": self._committer.waiting})
+            return  # they are offered again
+        moved = self._serve_results()
+        changed = put_in_force(news, self._rules, self._sinks, self._view)
+        self._partitions.resync(moved | {key for key in self._cursors if key[0] in changed.topics})
+        if changed.new and self._is_static:
+            self._all += changed.new
+            every = [TopicPartition(*key) for key in self._all]
+            self._partitions.assign(self._consumer, every, OFFSET_END)
+        elif changed.new:
+            self._subscribe()
 
     # -- messages
 

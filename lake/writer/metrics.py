@@ -153,6 +153,14 @@ PAUSED: Final = Definition(
 )
 """Nothing is lost while it is 1; Kafka keeps the messages, and the lag grows."""
 
+RULES_REFUSED: Final = Definition(
+    "lakeward_writer_rules_refused",
+    "gauge",
+    (),
+    "Changes of contracts or tenants that the running writer does not take; /readyz says why.",
+)
+"""It goes on by the rules it has. The log names each once, as rules_not_changed."""
+
 LAKE_AVAILABLE: Final = Definition(
     "lakeward_writer_lake_available",
     "gauge",
@@ -165,6 +173,14 @@ READY: Final = Definition(
     "lakeward_writer_ready", "gauge", (), "1 when /readyz says 200, else 0; /readyz says why."
 )
 """For an alert where nobody asks /readyz."""
+
+CONTRACT: Final = Definition(
+    "lakeward_writer_contract_info",
+    "gauge",
+    (*TOPIC, "version"),
+    "Always 1; the labels say by which version of its contract a topic is decoded.",
+)
+"""Shows that a writer has taken a new version."""
 
 # -- the tables
 
@@ -222,8 +238,10 @@ DEFINITIONS: Final = (
     FENCES,
     BUFFER_BYTES,
     PAUSED,
+    RULES_REFUSED,
     LAKE_AVAILABLE,
     READY,
+    CONTRACT,
     LAST_COMMIT,
     TABLE_VERSION,
     TABLE_FILES,

@@ -1,13 +1,22 @@
-"""A number that stands for how messages are told into rows and dead letters."""
+"""How messages are told into rows and dead letters, and a number that stands for it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
 from ingest.contracts.model import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides the fate of the messages of one topic."""
+
+    contract: Contract
+    tenants: frozenset[str] | None
+    """The known ones; None: every tenant is known."""
 
 
 def rules_number(contract: Contract, known_tenants: frozenset[str] | None) -> int:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 
 from ingest.contracts.model import Contract
 from ingest.kafka import admin_client, check_reachable, ensure_topics, is_embedded
@@ -15,13 +16,15 @@ from lake.journal import Journal
 from lake.settings import LakeSettings
 from lake.tables import Lake
 from lake.writer.broker_view import BrokerView
+from lake.writer.live_rules import LiveRules, asking
 from lake.writer.loop import WriterLoop
 from lake.writer.metrics_server import Address, serving
 from lake.writer.others import left_to_others
 from lake.writer.patience import Patience
 from lake.writer.presence import is_present, present
 from lake.writer.progress import Progress
-from lake.writer.sinks import Sinks
+from lake.writer.rules import Rules
+from lake.writer.sinks import Sinks, known_tenants
 from lake.writer.start import StartingPoints
 from lake.writer.target import check_writable
 from lake.writer.watch import WriterWatch
@@ -40,6 +43,7 @@ def run(
     create_topics: bool = False,
     stop: threading.Event | None = None,
     metrics: Address | None = None,
+    contracts_again: Callable[[], Iterable[Contract]] | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Progress:
@@ -55,6 +59,7 @@ def run(
         create_topics: make missing topics; on the embedded broker they always are.
         stop: set it to drain and end.
         metrics: where to answer scrapes and health checks; None: nowhere.
+        contracts_again: what the contracts are now, asked while it runs; None: they stay.
         on_progress: called about once a second.
         now: stamps commits and journal entries.
 
@@ -76,6 +81,7 @@ def run(
             force=force,
             create_topics=create_topics,
             stop=stop,
+            contracts_again=contracts_again,
             on_progress=on_progress,
             now=now,
         )
@@ -92,6 +98,7 @@ def _run(
     force: bool,
     create_topics: bool,
     stop: threading.Event | None,
+    contracts_again: Callable[[], Iterable[Contract]] | None,
     on_progress: Callable[[Progress], None],
     now: Callable[[], datetime],
 ) -> Progress:
@@ -107,7 +114,10 @@ def _run(
     view.partitions(contract.topic for contract in chosen)
     ended = stop or threading.Event()
     patience = None if until_current else Patience(ended)
-    sinks = Sinks(lake, settings, chosen, force=force, patience=patience, watch=watch, now=now)
+    tenants = partial(known_tenants, settings)
+    begun_with = tenants()
+    rules = [Rules(contract, begun_with) for contract in chosen]
+    sinks = Sinks(lake, settings, rules, force=force, patience=patience, watch=watch, now=now)
     journal = Journal(lake, settings.writer_name, now=now)
 
     def others() -> bool:
@@ -125,6 +135,13 @@ def _run(
     is_static = settings.assignment == "static" or (
         settings.assignment == "auto" and (on_embedded or until_current)
     )
+
+    def admit(contract: Contract) -> None:
+        if create_topics or on_embedded:
+            ensure_topics(ingest, [contract])
+        view.partitions([contract.topic])
+
+    live = LiveRules(rules, contracts_again, tenants, admit=admit, watch=watch)
     loop = WriterLoop(
         ingest,
         settings,
@@ -138,8 +155,12 @@ def _run(
         patience=patience,
         on_progress=on_progress,
         watch=watch,
+        rules=live,
     )
-    if until_current or not on_embedded:
+    if until_current:
         return loop.run()
-    with present(settings.home):
+    with ExitStack() as open_while_it_runs:
+        if on_embedded:
+            open_while_it_runs.enter_context(present(settings.home))
+        open_while_it_runs.enter_context(asking(live, settings.rules_seconds))
         return loop.run()

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from ingest.contracts.model import Contract
 from lake.schema import PARTITION_BY, bronze_schema, dead_letter_schema
 from lake.settings import LakeSettings
 from lake.tables import DEAD_LETTERS, Lake
@@ -17,7 +16,7 @@ from lake.writer.commit import TransactionalTable
 from lake.writer.decode import Decoder
 from lake.writer.limit import DeadLetterLimit
 from lake.writer.patience import Patience
-from lake.writer.rules import rules_number
+from lake.writer.rules import Rules, rules_number
 from lake.writer.sink import Sink
 from lake.writer.source import Source
 from lake.writer.target import Target
@@ -31,7 +30,7 @@ class Sinks:
         self,
         lake: Lake,
         settings: LakeSettings,
-        contracts: Iterable[Contract],
+        rules: Iterable[Rules],
         *,
         force: bool = False,
         patience: Patience | None = None,
@@ -42,42 +41,57 @@ class Sinks:
 
         Args:
             lake: where the tables are.
-            settings: writer name, tenants, dead-letter limit.
-            contracts: one sink each.
+            settings: writer name, dead-letter limit.
+            rules: one sink each.
             force: never stop at the dead-letter limit.
             patience: how long a commit is tried; None: a bounded number of times.
             watch: is told of commits.
             now: stamps the commits.
         """
-        writer = settings.writer_name
-        tenants = known_tenants(settings)
-
-        def table(name: str, schema: pa.Schema) -> TransactionalTable:
-            target = Target(lake, "bronze", name, schema, writer, PARTITION_BY)
-            return TransactionalTable(target, writer, now=now, watch=watch)
-
+        self._lake = lake
+        self._settings = settings
+        self._is_limited = not force
+        self._patience = patience
+        self._watch = watch
+        self._now = now
         self.lock = threading.RLock()
-        self.dead_letters = table(DEAD_LETTERS, dead_letter_schema())
-        self._tables = [self.dead_letters]
+        self.dead_letters = self._table(DEAD_LETTERS, dead_letter_schema())
         self._by_topic: dict[str, Sink] = {}
-        for contract in contracts:
-            bronze = table(contract.name, bronze_schema(contract))
-            self._tables.append(bronze)
-            limit = None
-            if not force:
-                limit = DeadLetterLimit(
-                    contract.name, settings.dead_letter_limit, settings.dead_letter_window
-                )
-            self._by_topic[contract.topic] = Sink(
-                Decoder(contract, tenants),
-                rules_number(contract, tenants),
-                bronze,
-                self.dead_letters,
-                writer,
-                self.lock,
-                limit,
-                patience=patience,
+        for one in rules:
+            self.change(one)
+
+    def change(self, rules: Rules) -> None:
+        """Put a topic under these rules, after making its table or widening it where needed.
+
+        Nothing of the topic may be under way, and whoever holds its sources takes them over anew
+        before the next commit.
+
+        Raises:
+            SchemaConflictError: a column of the table has another type; nothing has changed.
+            LakewardError: the table cannot be made or opened; nothing has changed.
+        """
+        contract, settings = rules.contract, self._settings
+        bronze = self._table(contract.name, bronze_schema(contract))
+        limit = None
+        if self._is_limited:
+            limit = DeadLetterLimit(
+                contract.name, settings.dead_letter_limit, settings.dead_letter_window
             )
+        self._by_topic[contract.topic] = Sink(
+            Decoder(contract, rules.tenants),
+            rules_number(contract, rules.tenants),
+            bronze,
+            self.dead_letters,
+            settings.writer_name,
+            self.lock,
+            limit,
+            patience=self._patience,
+        )
+
+    def _table(self, name: str, schema: pa.Schema) -> TransactionalTable:
+        writer = self._settings.writer_name
+        target = Target(self._lake, "bronze", name, schema, writer, PARTITION_BY)
+        return TransactionalTable(target, writer, now=self._now, watch=self._watch)
 
     def __iter__(self) -> Iterator[Sink]:
         return iter(self._by_topic.values())
@@ -89,11 +103,6 @@ class Sinks:
     def topics(self) -> list[str]:
         """The topics that have a sink."""
         return list(self._by_topic)
-
-    @property
-    def conflicts(self) -> int:
-        """How many commits had an unknown outcome and were looked into."""
-        return sum(table.conflicts for table in self._tables)
 
     def take_over(self, sources: Iterable[Source]) -> dict[Source, int | None]:
         """Learn where each source stands, and keep writers with other rules from moving it."""

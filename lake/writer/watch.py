@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ingest.contracts.model import Contract
 from ingest.contracts.reasons import REASONS
 from lake.errors import in_one_line
 from lake.writer import metrics
@@ -62,6 +63,7 @@ class WriterWatch:
         self._wall = wall
         self._handed_over: deque[float] = deque()
         self._count_files_at: dict[str, float] = {}
+        self._versions: set[tuple[str, str, str]] = set()
         self.health = Health(clock)
         self.lags = Lags()
         self.registry = CollectorRegistry(auto_describe=True)
@@ -126,9 +128,29 @@ class WriterWatch:
             self._flush_seconds.labels(*labels).observe(self._clock() - self._handed_over.popleft())
         self.lags.settled(flushed.landed)
 
+    def under(self, contract: Contract) -> None:
+        """A topic is decoded by this contract from now on."""
+        name, topic = contract.name, contract.topic
+        for labels in [key for key in self._versions if key[:2] == (name, topic)]:
+            self._contract_info.remove(*labels)
+            self._versions.remove(labels)
+        self._versions.add((name, topic, contract.version))
+        self._contract_info.labels(name, topic, contract.version).set(1)
+        if topic not in self._contracts:
+            self._contracts[topic] = name
+            self._show_zeros()
+
     def paused(self, is_paused: bool) -> None:
         """Polling was paused because too much waits for the lake, or goes on."""
         self._paused.set(is_paused)
+
+    # -- called by the thread that asks for rules
+
+    def refused_rules(self, troubles: Mapping[str, str]) -> None:
+        """Changes of contracts or tenants that are not taken, with the reasons; none are left."""
+        self._rules_refused.set(len(troubles))
+        told = "; ".join(f"{what}: {why}" for what, why in sorted(troubles.items()))
+        self.health.rules(told or None)
 
     # -- called by the thread that commits
 
@@ -186,6 +208,8 @@ class WriterWatch:
         self._fences = self._counter(metrics.FENCES)
         self._buffer_bytes = self._gauge(metrics.BUFFER_BYTES)
         self._paused = self._gauge(metrics.PAUSED)
+        self._rules_refused = self._gauge(metrics.RULES_REFUSED)
+        self._contract_info = self._gauge(metrics.CONTRACT)
         self._gauge(metrics.LAKE_AVAILABLE).set_function(lambda: self.health.is_lake_available)
         self._gauge(metrics.READY).set_function(lambda: self.health.ready().is_well)
         self._last_commit = self._gauge(metrics.LAST_COMMIT)

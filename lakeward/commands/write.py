@@ -73,7 +73,8 @@ def write(
 
     Runs until Ctrl-C or SIGTERM, which finish what is buffered and commit it; a second one ends at
     once, and loses nothing either. Messages that are no event of their contract go to
-    bronze.dead_letters with the reason. `lakeward audit` proves the result.
+    bronze.dead_letters with the reason. `lakeward audit` proves the result. A newer contract in
+    LAKEWARD_CONTRACTS_DIR, or a new one, is taken up while it runs.
     """
     import os
     import signal
@@ -82,6 +83,7 @@ def write(
     from ingest.contracts.registry import load_contracts
     from ingest.settings import IngestSettings
     from lake.settings import LakeSettings
+    from lake.writer.contract_files import ContractFiles
     from lake.writer.memory import give_back_freed_memory
     from lake.writer.metrics_server import Address
     from lake.writer.service import run
@@ -96,10 +98,13 @@ def write(
     where = metrics_address or (None if until_current else settings.metrics_address)
     known = load_contracts(ingest.contracts_dir)
     chosen = {contract.name: contract for contract in known}
+    only: set[str] | None = None
     if contracts is not None or topics is not None:
         named = [known.by_name(name) for name in _names(contracts)]
         named += [known.by_topic(topic) for topic in _names(topics)]
         chosen = {contract.name: contract for contract in named}
+        only = set(chosen)
+    folder = ingest.contracts_dir
 
     stop = threading.Event()
 
@@ -122,6 +127,7 @@ def write(
             force=force,
             create_topics=create_topics,
             stop=stop,
+            contracts_again=None if folder is None else ContractFiles(folder, only),
             metrics=None if where is None else Address.parse(where),
             on_progress=shown.show,
         )

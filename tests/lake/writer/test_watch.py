@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from lake.writer.metrics_server import Address, serving
 from lake.writer.sink import Flushed
 from lake.writer.source import Source
 from lake.writer.watch import WriterWatch
+from tests.lake.writer.bench import CONTRACT
 
 TOPIC = "visits-topic"
 P0 = Source(TOPIC, "id-1", 0)
@@ -233,6 +234,7 @@ def everything(watch: WriterWatch, table: DeltaTable) -> None:
     watch.flushed(Flushed(TOPIC, 0, landed={}, fenced=frozenset({P0})))
     watch.conflict("visits", "away")
     watch.committed("visits", 0.1, table)
+    watch.under(replace(CONTRACT, topic=TOPIC))
 
 
 def test_a_scrape_shows_what_is_defined_and_nothing_else_of_ours(

@@ -6,7 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.lake.writer.simulation import mutants
-from tests.lake.writer.simulation.model import MessageKind, WriterModel
+from tests.lake.writer.simulation.model import (
+    STRANGE,
+    MessageKind,
+    WriterModel,
+    contracts_of,
+)
 from tests.lake.writer.simulation.mutants import Mutant
 
 Schedule = Callable[[WriterModel], None]
@@ -48,12 +53,47 @@ def topic_is_made_again_and_outgrows_the_old_one(model: WriterModel) -> None:
     model.recreate_under_a_reader(who=0, number=0, kinds=["good"], is_flushed=False)
 
 
+def newer_rules_come_while_messages_wait(model: WriterModel) -> None:
+    """What older rules have decoded is in the buffer when another of the newer rules comes by."""
+    _begin(model)
+    changing = model.writers[0]
+    changing.turn(9, flush=False)
+    model._append(model.kafka.partition(model.key(0)), ["good", "good"])
+    changing.turn(9, flush=False)
+    changing.hear(contracts_of("stricter", is_double=False), None)
+    changing.turn(0, flush=False)
+    model.start(version="stricter", accept_gap=False, mask=15, fault=None, skip=0)
+    other = model.writers[-1]
+    model.faults.arm("crash_before", 1, lambda: None)
+    other.turn(9, flush=True)
+    other.commit()
+    model.faults.disarm()
+    model.work(who=0, number=0, kinds=["good"], messages=9, then="commit", fault=None, skip=0)
+
+
+def rules_change_under_a_sleeper_of_the_old_ones(model: WriterModel) -> None:
+    """Dead letters of the newer rules are stored, bronze is not, and the sleeper wakes up."""
+    _begin(model)
+    model.start(version="first", accept_gap=False, mask=15, fault=None, skip=0)
+    changing, sleeper = model.writers
+    sleeper.turn(9, flush=True)
+    changing.hear(contracts_of("first", is_double=False), STRANGE)
+    changing.turn(0, flush=False)
+    model.faults.arm("crash_before", 1, lambda: None)
+    changing.turn(9, flush=True)
+    changing.commit()
+    model.faults.disarm()
+    sleeper.commit()
+
+
 DIRECTED: dict[Schedule, Mutant] = {
     rules_change_and_change_back_over_a_sleeper: mutants.claims_look_alike,
     newer_rules_die_between_dead_letters_and_bronze: (
         mutants.lets_old_rules_and_new_ones_write_side_by_side
     ),
     dead_letters_come_between_two_batches: mutants.looks_at_dead_letters_too_late,
+    newer_rules_come_while_messages_wait: mutants.keeps_what_older_rules_decoded,
+    rules_change_under_a_sleeper_of_the_old_ones: mutants.changes_its_rules_without_a_claim,
     topic_is_made_again_and_outgrows_the_old_one: mutants.does_not_ask_whose_messages_they_are,
 }
 

@@ -2,8 +2,8 @@
 
 A schedule is a list of steps: messages are appended, writers start, poll, flush, commit, lose
 partitions, wake up as zombies, die before and after every single write; the topic is made again,
-expires, is compacted; the tables are compacted, vacuumed, checkpointed; contracts change. At the
-end a fresh writer takes over.
+expires, is compacted; the tables are compacted, vacuumed, checkpointed; contracts and tenants
+change, also under a writer that runs. At the end a fresh writer takes over.
 
 After each step every offset is in bronze or in the dead letters at most once, with the content
 that Kafka had there. At the end every message that Kafka still has is in the tables exactly once,
@@ -56,6 +56,9 @@ PARTITIONS = 2
 VersionName = Literal["first", "wider", "stricter"]
 VERSIONS: dict[VersionName, Contract] = {"first": CONTRACT, "wider": WIDER, "stricter": STRICTER}
 """Under the stricter one a message without a channel is a dead letter."""
+KNOWN: frozenset[str] = frozenset({"acme"})
+STRANGE: frozenset[str] = frozenset({"another"})
+"""Tenants; every message is of ``acme``, so under the second set each is a dead letter."""
 SECOND = "orders"
 """The name of a second contract, whose sink shares the dead letters."""
 
@@ -432,6 +435,40 @@ class WriterModel(RuleBasedStateMachine):
         if sleeper.is_alive:
             sleeper.commit()
         self._bury()
+
+    @precondition(lambda self: self.writers)
+    @rule(
+        who=st.integers(0, MOST_WRITERS - 1),
+        number=st.integers(0, 3),
+        kinds=some_messages,
+        version=st.sampled_from(["first", "wider", "stricter", "stricter"]),
+        tenants=st.sampled_from([None, None, KNOWN, STRANGE]),
+        before=st.sampled_from(["nothing", "buffer", "buffer", "flush"]),
+        then=st.sampled_from(["buffer", "flush", "commit", "commit"]),
+        fault=maybe_fault,
+        skip=st.integers(0, 3),
+    )
+    def change_the_rules_of_a_running_writer(
+        self,
+        who: int,
+        number: int,
+        kinds: list[MessageKind],
+        version: VersionName,
+        tenants: frozenset[str] | None,
+        before: Literal["nothing", "buffer", "flush"],
+        then: Literal["buffer", "flush", "commit"],
+        fault: FaultKind | None,
+        skip: int,
+    ) -> None:
+        """A writer hears of another contract, or of other tenants, maybe with a buffer full."""
+        self._append(self.kafka.partition(self.key(number)), [*kinds, "good"])
+        writer = self.writers[who % len(self.writers)]
+        if before != "nothing":
+            writer.turn(99, flush=before == "flush")
+        writer.hear(contracts_of(version, is_double=self.is_double), tenants)
+        with _FaultFor(self, fault, skip, but=writer):
+            if writer.is_alive:
+                self._work(writer, 9, then)
 
     @precondition(lambda self: self.writers)
     @rule(

@@ -14,8 +14,10 @@ import lake.writer.sinks
 from lake.journal import Journal
 from lake.writer.commit import Outcome, TransactionalTable
 from lake.writer.loop import WriterLoop
+from lake.writer.rules import Rules
 from lake.writer.same_topic import SameTopic
 from lake.writer.sink import NO_OFFSETS, Flushed, Sink
+from lake.writer.sinks import Sinks
 from lake.writer.source import Source
 from lake.writer.start import StartingPoints
 from lake.writer.taken import Offsets
@@ -154,6 +156,35 @@ def keeps_the_buffer_of_a_lost_partition() -> Any:
     return patch.object(WriterLoop, "_forget", lambda *_: None)
 
 
+def keeps_what_older_rules_decoded() -> Any:
+    """Claims its partitions for new rules, and commits under that claim what it had buffered."""
+
+    def taking(self: WriterLoop) -> None:
+        assert self._rules is not None
+        for rules in self._rules.news():
+            self._sinks.change(rules)
+            self._sinks.take_over(cursor.source for cursor in self._cursors.values())
+            self._rules.taken(rules)
+
+    return patch.object(WriterLoop, "_take_new_rules", taking)
+
+
+def changes_its_rules_without_a_claim() -> Any:
+    """Decodes by new rules from now on, and leaves in the tables the claim of the old ones."""
+
+    def changing(self: Sinks, rules: Rules) -> None:
+        topic = rules.contract.topic
+        if topic in self._by_topic:
+            self._by_topic[topic]._decoder = lake.writer.sinks.Decoder(  # type: ignore[attr-defined]
+                rules.contract, rules.tenants
+            )
+        else:
+            change(self, rules)
+
+    change = Sinks.change
+    return patch.object(Sinks, "change", changing)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     opens_the_head_before_each_commit,
     retries_blindly,
@@ -167,4 +198,6 @@ MUTANTS: tuple[Mutant, ...] = (
     takes_offset_zero_for_nothing,
     does_not_ask_whose_messages_they_are,
     keeps_the_buffer_of_a_lost_partition,
+    keeps_what_older_rules_decoded,
+    changes_its_rules_without_a_claim,
 )

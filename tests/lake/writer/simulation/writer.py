@@ -22,7 +22,9 @@ from deltalake.exceptions import DeltaError
 import lake.journal
 import lake.maintenance.compaction
 import lake.maintenance.log_cleanup
+import lake.writer.buffer
 import lake.writer.commit
+import lake.writer.live_rules
 import lake.writer.loop
 import lake.writer.sinks
 from ingest.contracts.model import Contract
@@ -35,9 +37,11 @@ from lake.tables import Lake
 from lake.writer.batch import Batch
 from lake.writer.bulk import BulkRows
 from lake.writer.decode import Decoder
+from lake.writer.live_rules import LiveRules
 from lake.writer.loop import WriterLoop
 from lake.writer.messages import Decoded, Messages
 from lake.writer.patience import Patience
+from lake.writer.rules import Rules
 from lake.writer.sink import Flushed
 from lake.writer.sinks import Sinks
 from lake.writer.start import StartingPoints
@@ -124,14 +128,15 @@ class ManualCommitter:
         self._queue.clear()
 
 
-class DecodingWhenAsked:
-    """Stands in for ``Decoding``: messages are decoded when their result is asked for."""
+class DecodingAtOnce:
+    """Stands in for ``Decoding``: messages are decoded at once, so by the rules of that moment."""
 
     def __init__(self, decode: Callable[[Messages], Decoded]) -> None:
         self._decode = decode
 
     def begin(self, messages: Messages) -> Callable[[], Decoded]:
-        return cache(lambda: self._decode(messages))
+        decoded = self._decode(messages)
+        return lambda: decoded
 
     def close(self) -> None:
         """Nothing to end."""
@@ -186,9 +191,13 @@ class SimulatedWriter:
         with (
             patch.object(lake.writer.loop, "Consumer", lambda *_, **__: self.consumer),
             patch.object(lake.writer.loop, "Committer", ManualCommitter),
-            patch.object(lake.writer.loop, "Decoding", DecodingWhenAsked),
+            patch.object(lake.writer.loop, "Decoding", DecodingAtOnce),
         ):
-            sinks = Sinks(lake_, settings, contracts, force=True, patience=patience, now=now)
+            self._contracts = list(contracts)
+            self._tenants: frozenset[str] | None = None
+            rules = [Rules(contract, None) for contract in contracts]
+            self._live = LiveRules(rules, lambda: self._contracts, lambda: self._tenants)
+            sinks = Sinks(lake_, settings, rules, force=True, patience=patience, now=now)
             view: Any = SimulatedView(kafka)
             journal = Journal(lake_, settings.writer_name, now=now)
             points = StartingPoints(
@@ -205,6 +214,7 @@ class SimulatedWriter:
                 until_current=is_drain,
                 stop=Stop(),
                 patience=patience,
+                rules=None if is_drain else self._live,
                 clock=self._clock,
             )
         self.committer: ManualCommitter = self.loop._committer  # type: ignore[assignment]
@@ -222,6 +232,12 @@ class SimulatedWriter:
     def drain(self) -> None:
         """Run until everything in Kafka is in the tables, as ``write --until-current`` does."""
         self.loop.run()
+
+    def hear(self, contracts: Sequence[Contract], tenants: frozenset[str] | None) -> None:
+        """Somebody changes contracts or tenants, and the thread that asks for them hears of it."""
+        self._contracts, self._tenants = list(contracts), tenants
+        self.name = f"{contracts[0].version}"
+        self._live.ask()
 
     def turn(self, messages: int, *, flush: bool) -> None:
         """Poll once, and flush if so told; what is flushed waits to be committed."""
@@ -290,7 +306,10 @@ def simulation(faults: Faults, handles: Handles) -> Iterator[None]:
         patches.enter_context(patch.object(lake.writer.commit, "BACKOFF_SECONDS", (0.0,) * 4))
         # a schedule has few commits: let a handle's renewal fall among them
         patches.enter_context(patch.object(lake.writer.commit, "COMMITS_A_HANDLE", 3))
-        patches.enter_context(patch.object(lake.writer.commit, "COMMITS_A_HANDLE", 3))
+        # a few messages are worth being decoded before their flush
+        patches.enter_context(patch.object(lake.writer.buffer, "DECODED_TOGETHER", 2))
+        # a stricter contract would be refused, and it is what shows whose rules were used
+        patches.enter_context(patch.object(lake.writer.live_rules, "compare", lambda *_: []))
         patches.enter_context(patch.object(Target, "open", opening))
         # the tables of a schedule are tiny: maintenance shall find them worth its while
         patches.enter_context(
