@@ -12,7 +12,7 @@ from lake.duck import quote_name
 MEASURES = ("_count", "_usd", "_ms", "_seconds", "_rate", "_share", "_percent")
 """A column that ends so is an amount, by the naming rules, and cannot be below zero."""
 
-KEYS = ("_id", "_date", "_at", "_hour")
+KEYS = ("_id", "_date", "_at", "_start")
 
 STEPS = {
     "fct_funnel": (

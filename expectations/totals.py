@@ -60,7 +60,7 @@ TOTALS: dict[TableRef, tuple[Total, ...]] = {
             "a purchase is missing from gold, or counted twice",
         ),
     ),
-    ("gold", "fct_metrics_hourly"): (
+    ("gold", "fct_metrics_60m"): (
         Total(
             "event_count",
             "stg_clickstream",

@@ -23,10 +23,10 @@ from gold.fct_revenue_daily r left join silver.sites s using (site_id)
 group by all order by gross_usd desc, site_id limit 5
 """
 HOURS = """
-select strftime(metric_hour, '%Y-%m-%d %H:00') as hour_utc, sum(event_count) as events,
+select strftime(window_start, '%Y-%m-%d %H:00') as hour_utc, sum(event_count) as events,
   sum(page_view_count) as page_views, sum(conversion_count) as conversions,
   sum(revenue_usd) as revenue_usd
-from gold.fct_metrics_hourly group by all order by events desc, hour_utc limit 5
+from gold.fct_metrics_60m group by all order by events desc, hour_utc limit 5
 """
 
 

@@ -139,4 +139,4 @@ def test_a_reader_beside_a_build_sees_each_table_before_or_after_it(
     assert failures == []
     for label, hashes in seen.items():
         assert hashes <= {state[label] for state in whole}, label
-    assert len(seen["gold.fct_metrics_hourly"]) > 1
+    assert len(seen["gold.fct_metrics_60m"]) > 1

@@ -17,7 +17,7 @@ IN_RANGE = {
     "silver.stg_clickstream": "event_date",
     "silver.int_sessions": "session_date",
     "gold.fct_funnel": "funnel_date",
-    "gold.fct_metrics_hourly": "metric_date",
+    "gold.fct_metrics_60m": "metric_date",
 }
 
 

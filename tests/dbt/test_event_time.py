@@ -45,7 +45,7 @@ def test_a_tenant_of_any_name_comes_back_as_it_went_in(
     assert lake.select("select distinct tenant_id from {silver.stg_clickstream}") == [(ODD,)]
     assert lake.select("select tenant_id, event_count from {silver.int_sessions}") == [(ODD, 3)]
     assert lake.select(
-        "select tenant_id, sum(event_count) from {gold.fct_metrics_hourly} group by 1"
+        "select tenant_id, sum(event_count) from {gold.fct_metrics_60m} group by 1"
     ) == [(ODD, 3)]
 
 

@@ -187,7 +187,7 @@ def test_a_changed_seed_recomputes_what_it_enriches(
     assert "silver.sites has changed" in result.node("stg_clickstream").message
 
 
-STAGES = ["stg_clickstream", "int_sessions", "fct_metrics_hourly"]
+STAGES = ["stg_clickstream", "int_sessions", "fct_metrics_60m"]
 
 
 @pytest.mark.parametrize("model", STAGES)

@@ -126,7 +126,7 @@ def test_a_model_that_fails_ends_with_1_its_message_and_its_sql(
     assert "was not made by the model gold.fct_funnel" in result.output
     assert "fct_funnel.sql" in result.output
     assert DeltaTable(foreign).version() == 0
-    assert lake.select("select count(*) from {gold.fct_metrics_hourly}") == [(1,)]
+    assert lake.select("select count(*) from {gold.fct_metrics_60m}") == [(1,)]
 
 
 def test_backfill_takes_the_days_it_is_given(
@@ -134,11 +134,11 @@ def test_backfill_takes_the_days_it_is_given(
 ) -> None:
     lake.add("clickstream", [page_view("e1", lake.now)])
     lake.build()
-    lake.open("gold.fct_metrics_hourly").delete()
+    lake.open("gold.fct_metrics_60m").delete()
     assert command("backfill", "--from", "2026-02-01", "--to", "2026-02-28").exit_code == 0
-    assert lake.rows("gold.fct_metrics_hourly") == []
+    assert lake.rows("gold.fct_metrics_60m") == []
     assert command("backfill", "--from", "2026-02-28", "--to", "2026-03-01").exit_code == 0
-    assert len(lake.rows("gold.fct_metrics_hourly")) == 1
+    assert len(lake.rows("gold.fct_metrics_60m")) == 1
 
 
 def test_wrong_words_to_dbt_are_an_error_that_says_which(lake: Any) -> None:

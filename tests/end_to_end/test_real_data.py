@@ -55,8 +55,8 @@ def test_each_line_of_the_real_files_is_an_event_in_gold_or_a_refused_line(
 
     by_hour = rows(
         run,
-        "select strftime(metric_hour, '%Y-%m-%d %H') as hour, sum(page_view_count)::int as views "
-        "from gold.fct_metrics_hourly where tenant_id = 'blog' group by all",
+        "select strftime(window_start, '%Y-%m-%d %H') as hour, sum(page_view_count)::int as views "
+        "from gold.fct_metrics_60m where tenant_id = 'blog' group by all",
     )
     assert {row["hour"]: row["views"] for row in by_hour} == Counter(hour(r[2]) for r in requests)
     by_address = rows(run, "select ip, count(*)::int as n from silver.stg_clickstream group by all")

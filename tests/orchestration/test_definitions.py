@@ -40,7 +40,17 @@ SILVER = {
     "silver/stg_registrations",
     "silver/stg_rejected_events",
 }
-GOLD = {"gold/fct_funnel", "gold/fct_metrics_hourly", "gold/fct_revenue_daily"}
+GOLD = {
+    "gold/current_active_sessions",
+    "gold/fct_campaign_1m",
+    "gold/fct_campaign_daily",
+    "gold/fct_funnel",
+    "gold/fct_metrics_15m",
+    "gold/fct_metrics_1m",
+    "gold/fct_metrics_5m",
+    "gold/fct_metrics_60m",
+    "gold/fct_revenue_daily",
+}
 BACKFILL = {"backfill/rebuilt_event_dates"}
 
 

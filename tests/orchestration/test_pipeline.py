@@ -55,7 +55,7 @@ def test_everything_goes_from_kafka_to_gold(home: Home, everything: ExecuteInPro
     bronze = {name: count(home, "bronze", name) for name in load_contracts(None).names()}
     assert sum(bronze.values()) == EVENTS
     assert count(home, "silver", "stg_clickstream") == bronze["clickstream"]
-    assert count(home, "gold", "fct_metrics_hourly") > 0
+    assert count(home, "gold", "fct_metrics_60m") > 0
 
 
 def test_every_table_is_materialized_once_with_rows_bytes_and_version(
@@ -115,7 +115,7 @@ def test_new_events_reach_gold_by_the_same_job(
     assert home.run("everything", instance).success
     assert count(home, "silver", "stg_clickstream") > before
     newest = LAST_DAY.date() + timedelta(days=1)
-    assert count(home, "gold", "fct_metrics_hourly", f"metric_date = date '{newest}'") > 0
+    assert count(home, "gold", "fct_metrics_60m", f"metric_date = date '{newest}'") > 0
 
 
 def test_one_table_can_be_materialized_alone(
@@ -131,7 +131,7 @@ def test_one_table_can_be_materialized_alone(
 def test_a_backfill_rebuilds_the_dates_it_was_asked_for_and_no_others(
     home: Home, everything: ExecuteInProcessResult, instance: DagsterInstance
 ) -> None:
-    table = "fct_metrics_hourly"
+    table = "fct_metrics_60m"
     on = {day: f"metric_date = date '{day}'" for day in (DAY_ONE, DAY_TWO, DAY_THREE)}
     before = {day: count(home, "gold", table, where) for day, where in on.items()}
     assert all(before.values())
@@ -169,7 +169,7 @@ def test_a_backfill_of_old_days_makes_no_table_look_fresh(
         )
         if event.asset_key is not None
     }
-    assert "gold/fct_metrics_hourly" in observed
+    assert "gold/fct_metrics_60m" in observed
 
 
 def test_the_audit_job_proves_the_promise_and_fails_when_it_is_broken(

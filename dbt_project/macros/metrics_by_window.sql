@@ -1,23 +1,95 @@
-{{
-    config(
-        incremental_strategy='replace_buckets',
-        partition_by=['tenant_id', 'metric_date'],
-    )
-}}
+{# The beginning of the window that an event falls in; windows are counted from midnight UTC. #}
+{% macro window_start(minutes, moment='event_at') -%}
+    time_bucket(interval '{{ minutes }} minutes', {{ moment }})
+{%- endmacro %}
 
-with page_events as (
-    select * from {{ ref('stg_clickstream') }}
+{# Activity, conversions, revenue and load time by window of so many minutes: the one text of
+   fct_metrics_1m, _5m, _15m and _60m. A day must be a whole number of windows. #}
+{% macro metrics_by_window(minutes) -%}
+with {{ touched_windows([ref('stg_clickstream'), ref('stg_registrations'), ref('stg_conversions')], minutes) }}
+page_events as (
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        event_id,
+        event_at,
+        {{ window_start(minutes) }} as window_start,
+        site_id,
+        user_id,
+        event_type,
+        page_load_ms,
+        channel
+    from {{ ref('stg_clickstream') }}
     where {{ in_scope('event_date') }}
 ),
 
 registrations as (
-    select * from {{ ref('stg_registrations') }}
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        {{ window_start(minutes) }} as window_start,
+        site_id
+    from {{ ref('stg_registrations') }}
     where {{ in_scope('event_date') }}
 ),
 
 conversions as (
-    select * from {{ ref('stg_conversions') }}
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        {{ window_start(minutes) }} as window_start,
+        site_id,
+        amount_usd,
+        is_purchase
+    from {{ ref('stg_conversions') }}
     where {{ in_scope('event_date') }}
+),
+
+happenings as (
+    select
+        tenant_id,
+        event_date,
+        window_start,
+        session_id,
+        site_id,
+        user_id,
+        event_type as happening,
+        page_load_ms,
+        cast(null as decimal(18, 2)) as amount_usd,
+        false as is_purchase
+    from page_events
+    where {{ in_windows() }}
+    union all
+    select
+        tenant_id,
+        event_date,
+        window_start,
+        session_id,
+        site_id,
+        null as user_id,
+        'registration' as happening,
+        cast(null as double) as page_load_ms,
+        cast(null as decimal(18, 2)) as amount_usd,
+        false as is_purchase
+    from registrations
+    where {{ in_windows() }}
+    union all
+    select
+        tenant_id,
+        event_date,
+        window_start,
+        session_id,
+        site_id,
+        null as user_id,
+        'conversion' as happening,
+        cast(null as double) as page_load_ms,
+        amount_usd,
+        is_purchase
+    from conversions
+    where {{ in_windows() }}
 ),
 
 -- A visit's channel is that of its first event of the day: later pages have the site itself as
@@ -29,55 +101,15 @@ channels as (
         session_id,
         arg_min(channel, (event_at, event_id)) as channel
     from page_events
+    where {{ of_visits_in('happenings') }}
     group by tenant_id, event_date, session_id
-),
-
-happenings as (
-    select
-        tenant_id,
-        event_date,
-        session_id,
-        event_at,
-        site_id,
-        user_id,
-        event_type as happening,
-        page_load_ms,
-        cast(null as decimal(18, 2)) as amount_usd,
-        false as is_purchase
-    from page_events
-    union all
-    select
-        tenant_id,
-        event_date,
-        session_id,
-        event_at,
-        site_id,
-        user_id,
-        'registration' as happening,
-        cast(null as double) as page_load_ms,
-        cast(null as decimal(18, 2)) as amount_usd,
-        false as is_purchase
-    from registrations
-    union all
-    select
-        tenant_id,
-        event_date,
-        session_id,
-        event_at,
-        site_id,
-        user_id,
-        'conversion' as happening,
-        cast(null as double) as page_load_ms,
-        amount_usd,
-        is_purchase
-    from conversions
 ),
 
 final as (
     select
         h.tenant_id,
         h.event_date as metric_date,
-        date_trunc('hour', h.event_at) as metric_hour,
+        h.window_start,
         coalesce(h.site_id, 'unknown') as site_id,
         coalesce(channels.channel, 'unknown') as channel,
         count(*) filter (where h.happening not in ('registration', 'conversion')) as event_count,
@@ -100,3 +132,4 @@ final as (
 )
 
 select * from final
+{%- endmacro %}

@@ -1,0 +1,8 @@
+{{
+    config(
+        incremental_strategy='replace_buckets',
+        partition_by=['tenant_id', 'metric_date'],
+    )
+}}
+
+{{ metrics_by_window(1) }}
