@@ -29,6 +29,12 @@ class IngestSettings(BaseSettings):
     contracts_dir: Path | None = Field(default=None, validation_alias="LAKEWARD_CONTRACTS_DIR")
     """A folder with your own ``*.odcs.yaml`` contracts, read beside the shipped ones."""
 
+    tenant_registry: SecretStr | None = Field(
+        default=None, validation_alias="LAKEWARD_TENANT_REGISTRY"
+    )
+    """Address of the registry of tenants, ``postgresql://user@host/database`` or
+    ``sqlite:///file``; default ``<home>/tenants.db``. It may hold a password: never logged."""
+
     bootstrap_servers: str | None = Field(default=None, validation_alias="KAFKA_BOOTSTRAP_SERVERS")
     """A Kafka cluster, ``host:port[,host:port]``; unset means the embedded broker."""
 

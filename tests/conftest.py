@@ -1,4 +1,4 @@
-"""Fixtures for every test: a clean environment, Kafka of two kinds, and an object store.
+"""Fixtures for every test: a clean environment, Kafka of two kinds, PostgreSQL, an object store.
 
 Tests that take ``kafka`` run twice, on the embedded broker and on Apache Kafka. Three variables
 steer the second kind:
@@ -24,6 +24,7 @@ from ingest.broker import EmbeddedBroker
 from ingest.errors import BrokerError
 from ingest.kafka import check_reachable
 from ingest.settings import IngestSettings
+from tests.databases.postgres import Postgres, PostgresUnavailableError
 from tests.kafka_servers.apache import ApacheKafka
 from tests.kafka_servers.distribution import KafkaUnavailableError
 from tests.kafka_servers.topics import KafkaForTest
@@ -84,6 +85,20 @@ def apache_server(
         return
     with apache_or_skip(tmp_path_factory.mktemp("apache")) as server:
         yield server.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that all tests share; who stops it starts it again."""
+    try:
+        server = Postgres()
+    except PostgresUnavailableError as error:
+        reason = f"tests on PostgreSQL are left out: {error}"
+        if os.environ.get("LAKEWARD_REQUIRE_POSTGRES", "0") not in ("", "0"):
+            pytest.fail(f"LAKEWARD_REQUIRE_POSTGRES is set, but {reason}", pytrace=False)
+        pytest.skip(reason)
+    with server:
+        yield server
 
 
 @pytest.fixture(params=["embedded", "apache"])

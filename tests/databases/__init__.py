@@ -1,0 +1,1 @@
+"""Database servers that tests start, stop and start again."""
