@@ -51,9 +51,10 @@ format: $(READY) ## let ruff mend what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(READY) ## write the pages that are generated: commands, metrics, contracts
+docs: $(READY) ## write the pages that are generated: commands, metrics, marts, contracts
 	@$(BIN)/python -c "from lakeward.metrics_reference import metrics_reference as r; import pathlib; pathlib.Path('docs/reference/metrics.md').write_text(r())"
 	@$(BIN)/python -c "from lakeward.reference import cli_reference as r; import pathlib; pathlib.Path('docs/reference/cli.md').write_text(r())"
+	@$(BIN)/python -c "from lakeward.marts_reference import marts_reference as r; import pathlib; pathlib.Path('docs/reference/marts.md').write_text(r())"
 	@$(BIN)/lakeward contracts generate
 
 soak: $(READY) ## the writer's model on many more schedules; N=20000 SEED=1

@@ -30,7 +30,7 @@ from lake.build_run import SCRATCH, BuildRun, Lakes
 from lake.build_write import buckets_of, write
 from lake.duck import delta_scan, prepare, quote_name, quote_text
 from lake.errors import BuildError
-from lake.increments import DateRange, Plan, plan
+from lake.increments import DateRange, Plan, Reach, plan
 from lake.model_table import append
 from lake.settings import LakeSettings
 from lake.tables import LAYERS, Lake, Layer
@@ -127,6 +127,7 @@ class Plugin(BasePlugin):
             upstreams,
             reads=request["reads"],
             whole=frozenset(request["whole"]),
+            reaches=_reaches(label, request),
             rebuild=request["rebuild"],
             full_refresh=request["full_refresh"],
             dates=_dates(flags),
@@ -236,6 +237,17 @@ def _split(label: str) -> tuple[Layer, str]:
     raise BuildError(
         f"{label}: there is no layer {layer}", hint="put the model below models/silver or /gold"
     )
+
+
+def _reaches(label: str, request: dict[str, Any]) -> dict[str, Reach]:
+    """Return ``meta.touches`` of a model: upstream -> ``days_before`` and ``days_after``."""
+    unknown = sorted(request["touches"].keys() - set(request["upstreams"]))
+    if unknown:
+        raise BuildError(
+            f"{label}: meta.touches names {', '.join(unknown)}, which it does not read",
+            hint=f"it reads {', '.join(request['upstreams'])}",
+        )
+    return {name: Reach(**days) for name, days in request["touches"].items()}
 
 
 def _absolute(root: str) -> str:

@@ -12,8 +12,9 @@ therefore always conflict, whatever they write, and the second one fails instead
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 from deltalake import DeltaTable, Transaction
@@ -44,6 +45,18 @@ class DateRange:
 
     def __str__(self) -> str:
         return f"{self.first} to {self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a changed day of an upstream reaches into the days of a model."""
+
+    days_before: int = 0
+    days_after: int = 0
+
+    def days(self, day: date) -> list[date]:
+        """Return the days of the model that rows of ``day`` take part in."""
+        return [day + timedelta(n) for n in range(-self.days_before, self.days_after + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,8 @@ class Plan:
     """By label of the upstream; increments only."""
     new_files: dict[str, list[str]] = field(default_factory=dict)
     """Addresses of the added files, for a model that reads rows."""
+    reaches: Mapping[str, Reach] = field(default_factory=dict)
+    """By label of the upstream: the days that a changed day touches; its own when it is absent."""
     dates: DateRange | None = None
 
     @property
@@ -132,7 +147,7 @@ class Plan:
         )
 
     def buckets(self) -> frozenset[tuple[str, date]]:
-        """Return the (tenant, date) partitions of the upstreams that hold changed rows.
+        """Return the (tenant, date) buckets that changed rows of the upstreams take part in.
 
         Raises:
             BuildError: an upstream is not partitioned by tenant and date.
@@ -146,7 +161,8 @@ class Plan:
                         "be partitioned by a tenant and a date",
                         hint="partition the upstream by [tenant_id, <date>], or read its rows",
                     )
-                found.add((values[0], date.fromisoformat(values[1])))
+                reach = self.reaches.get(label, Reach())
+                found.update((values[0], d) for d in reach.days(date.fromisoformat(values[1])))
         return frozenset(found)
 
 
@@ -156,6 +172,7 @@ def plan(
     *,
     reads: Reads,
     whole: frozenset[str] = frozenset(),
+    reaches: Mapping[str, Reach] | None = None,
     rebuild: bool = False,
     full_refresh: bool = False,
     dates: DateRange | None = None,
@@ -167,6 +184,7 @@ def plan(
         upstreams: every table that its SQL reads.
         reads: how it follows them.
         whole: labels of upstreams that are looked up, not followed: a change recomputes the model.
+        reaches: by label of the upstream, which days of the model a changed day touches.
         rebuild: the model is no incremental one: it is made anew each time.
         full_refresh: the user asked for everything.
         dates: the user asked for these days only.
@@ -220,7 +238,7 @@ def plan(
         except LogGoneError as gone:
             return everything(f"{upstream.label} after version {seen}: {gone}")
         changes[upstream.label] = found
-    return Plan("increment", "", own, upstreams, changes, files)
+    return Plan("increment", "", own, upstreams, changes, files, reaches or {})
 
 
 def _refuse_foreign(own: Pinned) -> None:

@@ -122,9 +122,8 @@ final as (
         count(*) filter (where h.happening = 'page_view') as page_view_count,
         count(*) filter (where h.happening = 'registration') as registration_count,
         count(*) filter (where h.happening = 'conversion') as conversion_count,
-        count(*) filter (where h.is_purchase) as purchase_count,
-        cast(coalesce(sum(h.amount_usd) filter (where h.is_purchase), 0) as decimal(18, 2))
-            as revenue_usd,
+        {{ purchase_count('h.') }} as purchase_count,
+        {{ revenue_usd('h.') }} as revenue_usd,
         quantile_cont(h.page_load_ms, 0.95) as p95_page_load_ms
     from happenings as h
     left join channels using (tenant_id, event_date, session_id)

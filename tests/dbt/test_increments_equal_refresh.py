@@ -23,7 +23,7 @@ def test_four_increments_with_late_and_duplicate_events_equal_a_full_refresh(
         feed(lake, events, 60)
         result = lake.build()
         if number > 0:
-            assert {node.mode for node in result.models()} == {"increment", "seed"}
+            assert {node.mode for node in result.models()} == {"increment", "seed", "table"}
         other = lake.copy_bronze_to(tmp_path / f"refresh{number}")
         other.build()
         same_tables(lake, other)

@@ -153,20 +153,3 @@ def test_a_run_that_leaves_rows_out_is_refused(lake: Any, page_view: Callable[..
     result = lake.dbt("run", "--empty", "--select", "stg_ad_events")
     assert "not for Delta models" in result.failures()[0].message
     assert lake.tables() == []
-
-
-def test_gold_reads_silver_and_silver_reads_bronze(lake: Any) -> None:
-    result = lake.dbt("compile", "--select", "stg_ad_events")
-    manifest = json.loads((result.target_path / "manifest.json").read_text())
-    nodes = {**manifest["nodes"], **manifest["sources"]}
-    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
-    assert len(models) == 10
-    for model in models:
-        allowed = {"gold": {"silver"}, "silver": {"bronze", "silver"}}[model["schema"]]
-        assert {nodes[up]["schema"] for up in model["depends_on"]["nodes"]} <= allowed
-        assert "Grain" in model["description"], model["name"]
-        assert all(column["description"] for column in model["columns"].values()), model["name"]
-        if model["schema"] == "gold":
-            assert model["contract"]["enforced"]
-            tests = [u for u in manifest["unit_tests"].values() if u["model"] == model["name"]]
-            assert tests, model["name"]

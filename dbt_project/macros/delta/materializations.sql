@@ -14,10 +14,11 @@
     {{ return({'relations': [this.incorporate(type='view')]}) }}
 {% endmaterialization %}
 
+{# Selected anew in each build and written when a row differs: for what is small. #}
 {% materialization table, adapter='duckdb', supported_languages=['sql'] %}
     {{ run_hooks(pre_hooks) }}
     {%- set plan = delta_plan() -%}
-    {%- set answer = delta_write(none) -%}
+    {%- set answer = delta_write(none, only_if_changed=true) -%}
     {{ delta_result(answer, 'table') }}
     {{ run_hooks(post_hooks) }}
     {{ return({'relations': [this.incorporate(type='view')]}) }}
@@ -45,7 +46,7 @@
     {{ return({'relations': [this.incorporate(type='view')]}) }}
 {% endmaterialization %}
 
-{% macro delta_write(strategy) %}
+{% macro delta_write(strategy, only_if_changed=false) %}
     {%- set select = compiled_code -%}
     {%- if config.get('contract').enforced -%}
         {%- do get_assert_columns_equivalent(compiled_code) -%}
@@ -57,6 +58,7 @@
         'strategy': strategy,
         'partition_by': config.get('partition_by') or [],
         'unique_key': [key] if key is string else key,
+        'only_if_changed': only_if_changed,
     })) }}
 {% endmacro %}
 

@@ -29,6 +29,7 @@
         'upstreams': upstreams,
         'whole': whole,
         'reads': 'rows' if strategy == 'insert_new' else (config.get('meta', {}).get('reads') or 'buckets'),
+        'touches': config.get('meta', {}).get('touches') or {},
         'full_refresh': should_full_refresh(),
         'rebuild': config.get('materialized') != 'incremental',
     })) }}
@@ -55,16 +56,36 @@
 {% endmacro %}
 
 {# A filter on the buckets (tenant, date) that this run recomputes. The plain lists are literals,
-   which is what delta_scan can skip files by; the pairs make the filter exact. #}
-{% macro in_scope(date_column) %}
+   which is what delta_scan can skip files by; the pairs make the filter exact.
+
+   A model whose bucket is made of rows of other days too reads days_before and days_after around
+   each bucket, and says in meta.touches which buckets a changed day of an upstream touches. #}
+{% macro in_scope(date_column, days_before=0, days_after=0) %}
     {%- if not has_plan() -%}{{ return('true') }}{%- endif -%}
     {%- set plan = delta_plan() -%}
     {%- if plan.mode == 'backfill' -%}
-        {{ return(date_column ~ " between date '" ~ plan.first ~ "' and date '" ~ plan.last ~ "'") }}
+        {{ return(
+            date_column ~ " between date '" ~ plan.first ~ "' - " ~ days_before
+            ~ " and date '" ~ plan.last ~ "' + " ~ days_after
+        ) }}
     {%- elif plan.mode == 'full' or plan.buckets is none -%}
         {{ return('true') }}
     {%- endif -%}
-    {{ return(in_buckets(plan.buckets, date_column)) }}
+    {{ return(in_buckets(around(plan.buckets, days_before, days_after), date_column)) }}
+{% endmacro %}
+
+{# The buckets, and those of the same tenant so many days before and after each. #}
+{% macro around(buckets, days_before, days_after) %}
+    {%- if not days_before and not days_after -%}{{ return(buckets) }}{%- endif -%}
+    {%- set timedelta = modules.datetime.timedelta -%}
+    {%- set found = {} -%}
+    {%- for bucket in buckets -%}
+        {%- set day = modules.datetime.date.fromisoformat(bucket[1]) -%}
+        {%- for days in range(-days_before, days_after + 1) -%}
+            {%- do found.update({(bucket[0], (day + timedelta(days)).isoformat()): true}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(found.keys() | list | sort) }}
 {% endmacro %}
 
 {% macro in_buckets(buckets, date_column) %}

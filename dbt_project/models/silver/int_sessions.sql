@@ -159,7 +159,15 @@ sessions as (
         arg_min(country, (occurred_at, event_id)) filter (where country is not null) as country,
         arg_min(device_type, (occurred_at, event_id)) filter (where device_type is not null)
             as device_type,
-        arg_min(channel, (occurred_at, event_id)) as channel
+        arg_min(browser, (occurred_at, event_id)) filter (where browser is not null) as browser,
+        arg_min(channel, (occurred_at, event_id)) as channel,
+        arg_min_null(utm_source, (occurred_at, event_id)) as utm_source,
+        arg_min_null(utm_medium, (occurred_at, event_id)) as utm_medium,
+        arg_min_null(utm_campaign, (occurred_at, event_id)) as utm_campaign,
+        arg_min(page_url, (occurred_at, event_id)) filter (where page_url is not null)
+            as entry_page_url,
+        arg_max(page_url, (occurred_at, event_id)) filter (where page_url is not null)
+            as exit_page_url
     from numbered
     group by tenant_id, session_id, session_number
 ),
@@ -179,10 +187,16 @@ final as (
         page_view_count,
         entry_page_type,
         exit_page_type,
+        entry_page_url,
+        exit_page_url,
         site_id,
         country,
         device_type,
+        browser,
         channel,
+        utm_source,
+        utm_medium,
+        utm_campaign,
         epoch_us(ended_at - started_at) / 1000000 as duration_seconds,
         page_view_count <= 1 and interaction_count = 0 as is_bounce
     from sessions

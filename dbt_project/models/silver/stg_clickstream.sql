@@ -46,6 +46,7 @@ final as (
         e.browser,
         e.page_load_time * 1000 as page_load_ms,
         e.scroll_depth as scroll_depth_percent,
+        try_cast(json_extract_string(e._rescued, '$.status') as integer) as http_status,
         e.site_id,
         sites.category as site_category,
         sites.token_symbol as site_token_symbol,
