@@ -9,6 +9,8 @@ LakewardError                 anything a user can mend; the command line prints 
     ├── DeliveryError         the broker did not take every message that was sent
     ├── GeneratorError        the generator is asked for something that it cannot make
     ├── ImportFileError       a file to import, or its mapping, is wrong
+    ├── CollectorError        the collector cannot run as it is set
+    ├── SpillFullError        events cannot be kept while Kafka is away: no room on the disk
     ├── RegistryError         the registry of tenants cannot be read or written
     └── TenantError           a tenant or a write key cannot be changed like this
 """
@@ -66,3 +68,11 @@ class RegistryError(IngestError):
 
 class TenantError(IngestError):
     """A tenant or a write key cannot be changed like this."""
+
+
+class CollectorError(IngestError):
+    """The collector cannot run as it is set."""
+
+
+class SpillFullError(IngestError):
+    """Events cannot be kept while Kafka is away: there is no room on the disk."""

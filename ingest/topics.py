@@ -58,6 +58,15 @@ def ensure_topics(settings: IngestSettings, contracts: Iterable[Contract]) -> li
     return made
 
 
+def missing_topics(admin: AdminClient, contracts: Iterable[Contract]) -> list[str]:
+    """Return the names of the contracts' topics that do not exist.
+
+    Raises:
+        BrokerError: the broker does not answer.
+    """
+    return sorted({contract.topic for contract in contracts} - _topics(admin).keys())
+
+
 def topic_ids(admin: AdminClient, topics: Iterable[str]) -> dict[str, str]:
     """Return the id of each of ``topics`` that exists; one that does not is left out.
 

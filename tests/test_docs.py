@@ -10,7 +10,8 @@ import pytest
 import typer
 import typer.cli
 
-from lake.writer import metrics
+from ingest.collector import metrics as collector
+from lake.writer import metrics as writer
 from lakeward.__main__ import build_app
 from lakeward.metrics_reference import metrics_reference
 from lakeward.reference import cli_reference
@@ -52,13 +53,15 @@ def test_the_command_reference_is_what_the_program_says() -> None:
 
 
 def test_every_metric_that_a_page_names_exists() -> None:
-    defined = {one.name for one in metrics.DEFINITIONS}
+    defined = {one.name for one in (*writer.DEFINITIONS, *collector.DEFINITIONS)}
     for page in PAGES:
-        named = set(re.findall(r"\blakeward_(?:writer|build)_[a-z_]+\b", page.read_text()))
+        named = set(
+            re.findall(r"\blakeward_(?:writer|collector|build)_[a-z_]+\b", page.read_text())
+        )
         assert named <= defined, page
 
 
-def test_the_reference_of_metrics_is_what_the_writer_serves() -> None:
+def test_the_reference_of_metrics_is_what_is_served() -> None:
     written = (ROOT / "docs/reference/metrics.md").read_text()
     assert written == metrics_reference(), "run `make docs`"
 

@@ -8,24 +8,9 @@ which a person has named. Never a tenant, a key, or anything from a payload.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Kind = Literal["counter", "gauge", "histogram"]
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """One metric."""
-
-    name: str
-    kind: Kind
-    labels: tuple[str, ...]
-    meaning: str
-    """One sentence, for people; what a scrape calls HELP."""
-    buckets: tuple[float, ...] = ()
-    """Upper bounds of a histogram's buckets, in the unit of its name."""
-
+from ingest.metric import Definition
 
 TOPIC: Final = ("contract", "topic")
 PARTITION: Final = (*TOPIC, "partition")

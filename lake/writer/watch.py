@@ -24,11 +24,11 @@ from prometheus_client.registry import Collector
 
 from ingest.contracts.model import Contract
 from ingest.contracts.reasons import REASONS
+from ingest.metric import Definition
 from lake.errors import in_one_line
 from lake.writer import metrics
 from lake.writer.health import Health
 from lake.writer.lag import Lags
-from lake.writer.metrics import Definition
 from lake.writer.source import Source
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Taking events by HTTP: authenticated, validated, enriched, and on Kafka before the answer."""

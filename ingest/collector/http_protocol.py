@@ -1,0 +1,84 @@
+"""uvicorn's HTTP protocol, with an end for clients that are slow or send an endless head.
+
+uvicorn times out connections between two requests only: one that sends a byte of its head now and
+then would stay for ever. Here a request has to be complete in so many seconds; a sweep over the
+open connections looks once a second, which costs a request nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MOST_HEAD_BYTES: Final = 32 * 1024
+SWEEP_SECONDS: Final = 1.0
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """One connection whose requests have to be complete in time."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._began: float | None = None
+        """When the request that is not complete yet began; None between requests."""
+        self._head_bytes = 0
+        self._is_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client that connects has to send something."""
+        self._began = self.loop.time()
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came."""
+        if self._began is None:
+            self._began = self.loop.time()
+        if self._is_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._is_head and self._head_bytes > MOST_HEAD_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._is_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole: from here on it is ours to be quick."""
+        self._began, self._is_head, self._head_bytes = None, True, 0
+        super().on_message_complete()
+
+    def end_if_slow(self, now: float, seconds: float) -> None:
+        """Hang up on a client that has taken longer than ``seconds`` for its request."""
+        if self._began is not None and now - self._began > seconds:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self._began = None
+        if self.transport is None or self.transport.is_closing():
+            return
+        answers_another = self.cycle is not None and self.cycle.response_started
+        if not answers_another or self.cycle.response_complete:
+            body = f'{{"code":"{status.name.lower()}","message":"{status.phrase}"}}'.encode()
+            head = (
+                f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
+                f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+async def sweep(connections: Callable[[], Iterable[Any]], seconds: float) -> None:
+    """End slow requests, for ever."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(min(SWEEP_SECONDS, seconds))
+        now = loop.time()
+        for connection in list(connections()):
+            if isinstance(connection, BoundedHttpProtocol):
+                connection.end_if_slow(now, seconds)

@@ -1,0 +1,60 @@
+"""What the collector knows of one request, whichever API it came by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Self
+
+from ingest.tenants.model import WriteKey
+
+HEADER_REQUEST_ID: Final = "lakeward-request-id"
+HEADER_WRITE_KEY_ID: Final = "lakeward-write-key-id"
+HEADER_WRITE_KEY_NAME: Final = "lakeward-write-key-name"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """One authenticated request."""
+
+    request_id: str
+    key: WriteKey
+    peer: str | None
+    """Address of the client, or of a trusted proxy's client."""
+    user_agent: str | None
+    received_at: str
+    """By the collector's clock, UTC, as it goes into events."""
+    received_micros: int
+    """The same in microseconds since 1970 UTC."""
+
+    @classmethod
+    def at(
+        cls,
+        now: datetime,
+        *,
+        request_id: str,
+        key: WriteKey,
+        peer: str | None = None,
+        user_agent: str | None = None,
+    ) -> Self:
+        """Return the context of a request that was received ``now``, in UTC."""
+        micros = (now - _EPOCH) // _MICROSECOND
+        return cls(request_id, key, peer, user_agent, micros_as_text(micros), micros)
+
+    @property
+    def headers(self) -> list[tuple[str, str | bytes | None]]:
+        """The Kafka headers of every message: a dead letter keeps them too."""
+        return [
+            (HEADER_REQUEST_ID, self.request_id.encode()),
+            (HEADER_WRITE_KEY_ID, self.key.key_id.encode()),
+            (HEADER_WRITE_KEY_NAME, self.key.name.encode()),
+        ]
+
+
+def micros_as_text(micros: int) -> str:
+    """Write microseconds since 1970 UTC in ISO 8601."""
+    at = _EPOCH + timedelta(microseconds=micros)
+    return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
