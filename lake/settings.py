@@ -54,7 +54,8 @@ class LakeSettings(BaseSettings):
     """How often a running writer looks for changed contracts and tenants."""
 
     tenants: str | None = Field(default=None, validation_alias="LAKEWARD_TENANTS")
-    """Known tenants, comma separated; unset means every tenant is known."""
+    """Known tenants, comma separated, whatever the registry says; unset: those that are active
+    there, and every tenant while none was ever registered."""
 
     dead_letter_limit: float = Field(
         default=0.5, gt=0, le=1, validation_alias="LAKEWARD_DEAD_LETTER_LIMIT"

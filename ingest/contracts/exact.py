@@ -140,4 +140,4 @@ def _named(field: Field) -> str:
 def _unknown(tenant: str | None) -> str:
     if tenant is None:
         return "the message names no tenant"
-    return "tenant_id is none of LAKEWARD_TENANTS"
+    return "tenant_id is none of the known tenants"

@@ -34,7 +34,8 @@ INVALID_REQUIRED: Final = "invalid_required"
 """A required member does not fit its type; the detail names each and the type."""
 
 UNKNOWN_TENANT: Final = "unknown_tenant"
-"""``tenant_id`` is none of the tenants that ``LAKEWARD_TENANTS`` names."""
+"""``tenant_id`` is none of the known tenants: those that ``LAKEWARD_TENANTS`` names or, without
+it, that are active in the registry."""
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
 """Every reason, in the order they are looked for."""

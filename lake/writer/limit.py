@@ -1,4 +1,8 @@
-"""The stop when too many messages are dead letters: a bad deploy should not bury a topic."""
+"""The stop when too many messages are dead letters: a bad deploy should not bury a topic.
+
+Events of unknown tenants do not count: or one suspended tenant that keeps sending would stop the
+writer for all others.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ class DeadLetterLimit:
         self._reasons: deque[Counter[str]] = deque(maxlen=20)
 
     def check(self, dead: Flags, reasons: Counter[str]) -> None:
-        """Take in a batch: which messages, in poll order, are dead letters, and why.
+        """Take in a batch: which messages, in poll order, count as dead letters, and why.
 
         Raises:
             DeadLetterLimitError: in some run of ``window`` messages that ends in this batch, more

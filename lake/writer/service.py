@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from functools import partial
 
 from ingest.contracts.model import Contract
 from ingest.kafka import admin_client, check_reachable, ensure_topics, is_embedded
@@ -16,6 +15,7 @@ from lake.journal import Journal
 from lake.settings import LakeSettings
 from lake.tables import Lake
 from lake.writer.broker_view import BrokerView
+from lake.writer.known_tenants import known_tenants
 from lake.writer.live_rules import LiveRules, asking
 from lake.writer.loop import WriterLoop
 from lake.writer.metrics_server import Address, serving
@@ -24,7 +24,7 @@ from lake.writer.patience import Patience
 from lake.writer.presence import is_present, present
 from lake.writer.progress import Progress
 from lake.writer.rules import Rules
-from lake.writer.sinks import Sinks, known_tenants
+from lake.writer.sinks import Sinks
 from lake.writer.start import StartingPoints
 from lake.writer.target import check_writable
 from lake.writer.watch import WriterWatch
@@ -114,7 +114,7 @@ def _run(
     view.partitions(contract.topic for contract in chosen)
     ended = stop or threading.Event()
     patience = None if until_current else Patience(ended)
-    tenants = partial(known_tenants, settings)
+    tenants = known_tenants(ingest, settings)
     begun_with = tenants()
     rules = [Rules(contract, begun_with) for contract in chosen]
     sinks = Sinks(lake, settings, rules, force=force, patience=patience, watch=watch, now=now)

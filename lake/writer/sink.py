@@ -167,7 +167,7 @@ class Sink:
             taken = take(batch, self._ahead, self._nothing)
             reasons: Counter[str] = Counter(taken.dead["reason"].to_pylist())
             if self._limit is not None:
-                self._limit.check(taken.known_dead | taken.newly_dead, reasons)
+                self._limit.check(taken.known_dead | taken.broken, reasons)
             return self._commit(batch, taken, reasons)
 
     def _commit(self, batch: Batch, taken: Taken, reasons: Counter[str]) -> Flushed:

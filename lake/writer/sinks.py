@@ -121,13 +121,6 @@ class Sinks:
         }
 
 
-def known_tenants(settings: LakeSettings) -> frozenset[str] | None:
-    """Return the tenants that ``LAKEWARD_TENANTS`` names; None when every tenant is known."""
-    if settings.tenants is None:
-        return None
-    return frozenset(name.strip() for name in settings.tenants.split(",") if name.strip())
-
-
 def _by_topic(sources: Iterable[Source]) -> dict[str, list[Source]]:
     found: dict[str, list[Source]] = defaultdict(list)
     for source in sources:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.contracts.reasons import UNKNOWN_TENANT
 from lake.writer.batch import Batch, Piece
 from lake.writer.source import Source
 
@@ -30,8 +31,8 @@ class Taken:
     """One entry a message, in poll order."""
     known_dead: Mask
     """One entry a message: true where the dead-letter table holds it already."""
-    newly_dead: Mask
-    """One entry a message: true where ``dead`` has it."""
+    broken: Mask
+    """One entry a message: true where ``dead`` has it, and not because of its tenant."""
     rows: pa.Table
     dead: pa.Table
     """What is to become dead letters now."""
@@ -71,7 +72,7 @@ def take(
     return Taken(
         partition=partition,
         known_dead=known,
-        newly_dead=_among_dead(dead, partition, offset),
+        broken=_among_dead(dead.filter(pc.field("reason") != UNKNOWN_TENANT), partition, offset),
         rows=rows,
         dead=dead,
         rescued_fields=sum(piece.decoded().rescued_fields for piece in batch.pieces),

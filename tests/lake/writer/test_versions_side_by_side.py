@@ -112,7 +112,7 @@ def test_a_running_writer_takes_up_contracts_and_tenants_as_they_change(
     kafka: KafkaForTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known: frozenset[str] | None = None
-    monkeypatch.setattr(lake.writer.service, "known_tenants", lambda _: known)
+    monkeypatch.setattr(lake.writer.service, "known_tenants", lambda *_: lambda: known)
     rig = Rig.make(kafka, rules_seconds=0.1)
     text = rig.contract_file.read_text()
     files = ContractFiles(rig.contract_file.parent)
