@@ -13,8 +13,10 @@ asks that
 - no offset is there twice, in bronze, in the dead letters, or in both;
 - no row lies outside what was recorded.
 
-Compaction moves rows to other files and changes none of this. What commits recorded is read from
-the log, and from ``ops/commit_ranges`` where maintenance has folded it (``lake.commit_ranges``).
+Rows that the erasure of a tenant took away are named one by one in ``ops/erased_offsets``, and
+count as where they were. Compaction moves rows to other files and changes none of this. What
+commits recorded is read from the log, and from ``ops/commit_ranges`` where maintenance has folded
+it (``lake.commit_ranges``).
 """
 
 from __future__ import annotations
@@ -23,17 +25,19 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from deltalake import DeltaTable
 
 from lake.audit_tally import Offsets, Tally, coordinates, per_range
 from lake.commit_ranges import Range, recorded
+from lake.erasure.offsets import ErasedOffsets
 from lake.errors import MissingTableError
 from lake.journal import Entry, Journal, accepted_gaps, incarnations
 from lake.tables import DEAD_LETTERS, Lake
 from lake.writer.source import Source
+from lake.writer.taken import Mask
 from lake.writer.target import ROLE, WRITER
 
 logger = logging.getLogger(__name__)
@@ -92,6 +96,8 @@ class PartitionAudit:
     """Dead letters beyond those recorded, where Kafka no longer had a message for the writer that
     passed: another had read it before it expired or was compacted away, lost the partition, and
     stored its dead letters all the same. Each is there once."""
+    erased: int = 0
+    """Offsets that were there and were erased with their tenant."""
     commits: int = 0
     findings: tuple[Finding, ...] = ()
 
@@ -133,6 +139,11 @@ class AuditReport:
         """Dead letters of all partitions."""
         return sum(part.dead for part in self.partitions)
 
+    @property
+    def erased(self) -> int:
+        """Offsets of all partitions that were erased with their tenant."""
+        return sum(part.erased for part in self.partitions)
+
 
 def audit(lake: Lake, *, topic: str | None = None) -> AuditReport:
     """Hold rows, recorded ranges and stored offsets against each other.
@@ -162,9 +173,10 @@ def audit(lake: Lake, *, topic: str | None = None) -> AuditReport:
     writer = dead_letters.metadata().configuration.get(WRITER, "")
     entries = Journal(lake, writer).entries()
     dead = _Dead(dead_letters)
+    erased = _Erased(lake)
     found: list[PartitionAudit] = []
     for name, table in tables.items():
-        found += _TableAudit(name, table, ranges[name], writer, entries, dead, topic).run()
+        found += _TableAudit(name, table, ranges[name], writer, entries, dead, erased, topic).run()
     if topic is not None and not found:
         raise MissingTableError(
             f"nothing to audit: nothing was written from the topic {topic}",
@@ -188,6 +200,25 @@ class _Dead:
         return self.by_source.get(source, np.zeros(0, dtype=np.int64))
 
 
+class _Erased:
+    """Offsets that an erasure announced; one that is still there is not erased yet."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._offsets = ErasedOffsets(lake)
+        self._by_table: dict[str, dict[Source, Offsets]] = {}
+
+    def of(self, table: str, source: Source, tally: Tally) -> Mask:
+        """Return which of the tally's offsets were announced for a table."""
+        if table not in self._by_table:
+            self._by_table[table] = self._offsets.of(table)
+        announced = np.zeros(len(tally.counts), dtype=np.bool_)
+        theirs = self._by_table[table].get(source)
+        if theirs is not None:
+            theirs = theirs[(theirs >= tally.first) & (theirs <= tally.last)]
+            announced[theirs - tally.first] = True
+        return announced
+
+
 class _TableAudit:
     """Audits one bronze table."""
 
@@ -199,6 +230,7 @@ class _TableAudit:
         writer: str,
         entries: Sequence[Entry],
         dead: _Dead,
+        erased: _Erased,
         topic: str | None,
     ) -> None:
         self._name = name
@@ -206,6 +238,7 @@ class _TableAudit:
         self._writer = writer
         self._entries = entries
         self._dead = dead
+        self._erased = erased
         self._topic = topic
         self._current = set(incarnations(entries).values())
         self._ranges = ranges
@@ -232,12 +265,17 @@ class _TableAudit:
         gaps = _united(accepted_gaps(self._entries, source))
         dead = Tally(bronze.first, bronze.last)
         dead.add(self._dead.of(source))
+        was_bronze = self._erased.of(self._name, source, bronze)
+        was_dead = self._erased.of(DEAD_LETTERS, source, dead)
         strays = dead.strays()
         early = int(np.count_nonzero(strays < bronze.first)) if ranges else 0
         findings = [
             *self._chain(source, ranges, stored, gaps),
-            *self._contents(source, ranges, bronze, dead, gaps),
+            *self._contents(source, ranges, bronze, dead, was_bronze, was_dead, gaps),
         ]
+        erased_dead = was_dead & (dead.counts == 0)
+        erased = (was_bronze & (bronze.counts == 0)) | erased_dead
+        dead_once = dead.total + early + int(np.count_nonzero(erased_dead))
         first = self._first_seen(source, ranges)
         return PartitionAudit(
             table=self._name,
@@ -251,7 +289,8 @@ class _TableAudit:
             not_carried=sum(r.last - r.first + 1 - r.messages for r in ranges),
             accepted_gap=sum(b - a + 1 for a, b in gaps),
             ahead=len(strays) - early,
-            late=max(0, dead.total + early - sum(r.dead for r in ranges)) if ranges else 0,
+            late=max(0, dead_once - sum(r.dead for r in ranges)) if ranges else 0,
+            erased=int(np.count_nonzero(erased & (bronze.counts == 0) & (dead.counts == 0))),
             commits=sum(r.commits for r in ranges),
             findings=tuple(findings),
         )
@@ -308,6 +347,8 @@ class _TableAudit:
         ranges: Sequence[Range],
         bronze: Tally,
         dead: Tally,
+        was_bronze: Mask,
+        was_dead: Mask,
         gaps: Sequence[tuple[int, int]],
     ) -> Iterable[Finding]:
         """Each range holds what was recorded for it, each offset once."""
@@ -335,16 +376,19 @@ class _TableAudit:
             yield self._finding(
                 "unexpected", source, len(early), "dead letters before every range", early
             )
-        yield from self._per_range(source, ranges, bronze.first, in_bronze, in_dead)
+        yield from self._per_range(
+            source, ranges, bronze.first, in_bronze | was_bronze, in_dead | was_dead
+        )
 
     def _per_range(
         self,
         source: Source,
         ranges: Sequence[Range],
         first: int,
-        in_bronze: np.ndarray[Any, np.dtype[np.bool_]],
-        in_dead: np.ndarray[Any, np.dtype[np.bool_]],
+        in_bronze: Mask,
+        in_dead: Mask,
     ) -> Iterable[Finding]:
+        """What was erased counts as being where it was."""
         spans = _disjoint(ranges)
         edges = [(r.first, r.last) for r in spans]
         rows = per_range(in_bronze, first, edges)

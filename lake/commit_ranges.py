@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lake.delta_log import read_commit_infos
+from lake.erasure.offsets import ErasedOffsets
 from lake.errors import LakeError
 from lake.tables import DEAD_LETTERS, Lake
 from lake.writer.commit import METADATA_KEY
@@ -164,13 +165,15 @@ def missing_rows(lake: Lake, name: str, table: DeltaTable) -> int:
     """Return how many of the recorded rows a bronze table lacks, by the counts in its log alone.
 
     0 when all are there, or when some file has no count. ``dead_letters`` is held against what
-    all other tables recorded.
+    all other tables recorded. Erased rows are not missing; nor, for as long as an erasure is under
+    way, are as many others, since it announces what it will erase.
     """
     files = pa.table(table.get_add_actions(flatten=True))
     counts = files["num_records"] if "num_records" in files.column_names else None
     if files.num_rows and (counts is None or counts.null_count):
         return 0
     there = 0 if counts is None or not files.num_rows else int(pc.sum(counts).as_py())
+    there += ErasedOffsets(lake).count(name)
     if name != DEAD_LETTERS:
         _, ranges = recorded(lake, name, table)
         return max(0, sum(r.rows for theirs in ranges.values() for r in theirs) - there)

@@ -23,6 +23,7 @@ from ingest.errors import BrokerError
 from ingest.kafka import check_reachable
 from ingest.settings import IngestSettings
 from lake.deep_compare import Comparer, Comparison
+from lake.erasure.offsets import ErasedOffsets, Offsets
 from lake.errors import MissingTableError
 from lake.journal import Entry, Journal, accepted_gaps, incarnations
 from lake.reread import OffsetExpiredError, Reread
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 EXPIRED_MOST: Final = 100
 """How often Kafka may let go of offsets while one partition is read."""
+
+NOTHING: Final[Offsets] = np.zeros(0, dtype=np.int64)
 
 Progress = Callable[[int, int], None]
 
@@ -95,6 +98,8 @@ class _Tables:
     name: str
     bronze: DeltaTable
     dead: DeltaTable
+    erased: Mapping[Source, Offsets]
+    """What was erased with its tenant, from either table."""
 
     def position(self, source: Source) -> int | None:
         writer = self.bronze.metadata().configuration.get(WRITER, "")
@@ -231,8 +236,12 @@ class _Job:
         for begin, end in self.gaps:
             in_gap |= (offsets >= begin) & (offsets <= end)
         rows, dead = self.tables.read(self.source, first, last)
-        found = comparer.compare(self.source, messages.select(~in_gap), rows, dead)
+        there = np.concatenate([rows["_offset"].to_numpy(), dead["_offset"].to_numpy()])
+        announced = self.tables.erased.get(self.source, NOTHING)
+        erased = np.isin(offsets, announced) & ~np.isin(offsets, there) & ~in_gap
+        found = comparer.compare(self.source, messages.select(~in_gap & ~erased), rows, dead)
         found.accepted_gap = int(np.count_nonzero(in_gap))
+        found.erased = int(np.count_nonzero(erased))
         return found
 
     def _part(self, first: int | None, found: Comparison) -> PartitionDeep:
@@ -255,8 +264,9 @@ def _jobs(
     entries = Journal(lake, "").entries()
     current = set(incarnations(entries).values())
     ids: dict[str, str | None] = {}
+    erased = ErasedOffsets(lake)
     for name, table in bronze.items():
-        tables = _Tables(name, table, dead)
+        tables = _Tables(name, table, dead, _erased(erased, name))
         for source, begins in sorted(_begun(entries).items()):
             stored = tables.position(source)
             if stored is None or topic not in (None, source.topic):
@@ -279,6 +289,13 @@ def _jobs(
                 why_not,
                 tuple(accepted_gaps(entries, source)),
             )
+
+
+def _erased(announced: ErasedOffsets, name: str) -> dict[Source, Offsets]:
+    found = announced.of(name)
+    for source, theirs in announced.of(DEAD_LETTERS).items():
+        found[source] = np.union1d(found.get(source, NOTHING), theirs)
+    return found
 
 
 def _rows(table: DeltaTable, where: str) -> pa.Table:

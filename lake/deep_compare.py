@@ -62,6 +62,8 @@ class Comparison:
     """Offsets in the lake that Kafka no longer delivers: expired, or compacted away."""
     accepted_gap: int = 0
     """Messages at offsets that a person accepted as lost, and that are in Kafka after all."""
+    erased: int = 0
+    """Messages in Kafka whose rows or dead letters were erased with their tenant."""
     older: Counter[str] = field(default_factory=Counter)
     """Compared rows by the older contract version that wrote them."""
     newer: Counter[str] = field(default_factory=Counter)
@@ -79,6 +81,7 @@ class Comparison:
         self.missing += other.missing
         self.gone += other.gone
         self.accepted_gap += other.accepted_gap
+        self.erased += other.erased
         self.older += other.older
         self.newer += other.newer
         self.differences = (self.differences + other.differences)[:EXAMPLES]

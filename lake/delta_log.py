@@ -2,7 +2,8 @@
 
 Increments rest on this: a model processes the files that its upstream got since the version it
 last read. The commit files say so exactly: a file with ``dataChange: false`` was moved by
-compaction and carries no new row, however it got there.
+compaction and carries no new row, however it got there. Rows that an erasure took away are no
+change either: it takes them from every table itself (``lake.erasure``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from urllib.parse import unquote, urlsplit
 import pyarrow.fs as pafs
 from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
+
+from lake.erasure.mark import Mark, mark_in
 
 READERS = 16
 """Commit files read at the same time from an object store; a local disk needs no crowd."""
@@ -56,6 +59,9 @@ class Changes:
 def read_changes(table: DeltaTable, after: int, storage_options: dict[str, str] | None) -> Changes:
     """Return what was changed in versions ``after + 1`` up to the one that ``table`` is at.
 
+    A file that was added in between and from which an erasure took rows since is not there any
+    more: in its place stands the one with the rows that stay, if any do.
+
     Raises:
         LogGoneError: the log no longer has one of these versions.
     """
@@ -74,7 +80,19 @@ def read_changes(table: DeltaTable, after: int, storage_options: dict[str, str] 
                 raise LogGoneError(f"{body['path']} is removed without its partition")
             file = DataFile(unquote(body["path"]), tuple((values or {}).get(c) for c in columns))
             (added if kind == "add" else removed)[file.path] = file
+        for action in commit:
+            mark = mark_in(action.get("commitInfo", {}))
+            if mark is not None:
+                _follow(mark, added)
     return Changes(tuple(added.values()), tuple(removed.values()))
+
+
+def _follow(mark: Mark, added: dict[str, DataFile]) -> None:
+    """Put the files that an erasure wrote in the place of those it replaced."""
+    for old, new in mark.replaced.items():
+        file = added.pop(old, None)
+        if file is not None and new is not None:
+            added[new] = DataFile(new, file.partition)
 
 
 def read_commit_infos(

@@ -10,6 +10,7 @@ LakewardError
     ├── DeadLetterLimitError   too large a share of messages are dead letters
     ├── CommitError            a commit failed and retrying did not help
     ├── MetricsAddressError    nobody can listen where metrics are to be served
+    ├── ErasureError           a tenant cannot be erased, or not yet
     ├── QueryError             a query is wrong, or asks to write
     ├── BuildError             a model, or the dbt project, cannot be built
     └── ConcurrentBuildError   another build wrote the same table in the meantime
@@ -56,6 +57,10 @@ class CommitError(LakeError):
 
 class MetricsAddressError(LakeError):
     """Nobody can listen where metrics are to be served."""
+
+
+class ErasureError(LakeError):
+    """A tenant cannot be erased, or not yet."""
 
 
 class QueryError(LakeError):

@@ -20,6 +20,7 @@ from typing import Literal
 from deltalake import DeltaTable, Transaction
 
 from lake.delta_log import Changes, LogGoneError, locate_files, read_changes
+from lake.erasure.mark import mark_in
 from lake.errors import BuildError, ForeignTableError
 from lake.maintenance.fence import is_maintenance
 from lake.tables import Lake, Layer
@@ -252,11 +253,11 @@ def _was_restored(table: DeltaTable) -> bool:
     """Tell whether the newest commit that set the content is a RESTORE.
 
     RESTORE brings rows back to an earlier version but leaves the transactions as they are, so
-    they claim more than the table holds. Compaction may have come after it.
+    they claim more than the table holds. Compaction or an erasure may have come after it.
     """
     for limit in (1, 100, None):
         for commit in table.history(limit):
-            if is_maintenance(commit):
+            if is_maintenance(commit) or mark_in(commit) is not None:
                 continue
             operation = str(commit.get("operation", ""))
             if operation in ("RESTORE", "WRITE"):

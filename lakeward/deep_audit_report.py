@@ -53,6 +53,7 @@ def deep_document(report: DeepReport) -> dict[str, object]:
         "missing": total.missing,
         "gone_from_kafka": total.gone,
         "accepted_gap": total.accepted_gap,
+        "erased": total.erased,
         "by_older_version": dict(total.older),
         "by_newer_version": dict(total.newer),
         "versions": dict(report.versions),
@@ -161,6 +162,11 @@ def _lines(report: DeepReport) -> list[str]:
         lines.append(
             f"[yellow]{total.accepted_gap:,} messages are in Kafka at offsets that were accepted "
             "as lost (ops.journal), and were not compared[/]"
+        )
+    if total.erased:
+        lines.append(
+            f"{total.erased:,} messages are in Kafka that were erased here with their tenant, and "
+            "were not compared"
         )
     if total.gone:
         lines.append(

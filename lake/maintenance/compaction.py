@@ -72,9 +72,9 @@ def compact(
     """
     table = lake.open(layer, name)
     done = Compacted(_file_count(table), _file_count(table))
-    why_not = _not_understood(table)
+    why_not = not_understood(table)
     if why_not:
-        return replace(done, note=why_not)
+        return replace(done, note=f"not compacted: {why_not}")
     conflicts_in_a_row = 0
     while (work := _next_merge(table, target_size)) is not None:
         if dry_run:
@@ -82,7 +82,7 @@ def compact(
         merge = _Merge(lake, table, *work)
         try:
             read, written = merge.run(now())
-        except CommitFailedError as error:
+        except (CommitFailedError, FileNotFoundError) as error:  # an erasure deletes files at once
             conflicts_in_a_row += 1
             done = replace(done, conflicts=done.conflicts + 1)
             logger.info("compaction_yielded", extra={"table": table.table_uri, "why": str(error)})
@@ -222,15 +222,15 @@ def _file_count(table: DeltaTable) -> int:
     return len(table.file_uris())
 
 
-def _not_understood(table: DeltaTable) -> str:
-    """Return why the files of a table cannot be moved; empty when they can."""
+def not_understood(table: DeltaTable) -> str:
+    """Return why the rows of a table cannot be moved to other files; empty when they can."""
     protocol = table.protocol()
     strange = {
         *(protocol.reader_features or []),
         *(protocol.writer_features or []),
     } - UNDERSTOOD
     if strange:
-        return f"not compacted: it uses {', '.join(sorted(strange))}"
+        return f"it uses {', '.join(sorted(strange))}"
     if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
-        return "not compacted: it uses column mapping"
+        return "it uses column mapping"
     return ""

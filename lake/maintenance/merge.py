@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import pyarrow as pa
@@ -19,7 +19,14 @@ GROUP_BYTES: Final = 64 * 2**20
 COMPRESSION_LEVEL: Final = 3
 
 
-def merge_files(fs: pafs.FileSystem, paths: Iterable[str], into: str, schema: pa.Schema) -> int:
+def merge_files(
+    fs: pafs.FileSystem,
+    paths: Iterable[str],
+    into: str,
+    schema: pa.Schema,
+    *,
+    keep: Callable[[pa.RecordBatch], pa.RecordBatch] = lambda rows: rows,
+) -> int:
     """Write the rows of ``paths``, in their order, to a new file; return how many they are.
 
     Args:
@@ -28,6 +35,7 @@ def merge_files(fs: pafs.FileSystem, paths: Iterable[str], into: str, schema: pa
         into: the new file's path, likewise.
         schema: its columns: the table's, without the partition columns. A column that an older
             file lacks is null there.
+        keep: returns those of some rows that are written; by default all.
 
     Raises:
         LakeError: a file has a column that the schema lacks.
@@ -48,8 +56,8 @@ def merge_files(fs: pafs.FileSystem, paths: Iterable[str], into: str, schema: pa
         for path in paths:
             with fs.open_input_file(path) as source, pq.ParquetFile(source) as file:
                 for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
-                    waiting.append(_conform(batch, schema, path))
-                    count += batch.num_rows
+                    waiting.append(keep(_conform(batch, schema, path)))
+                    count += waiting[-1].num_rows
                     size += waiting[-1].nbytes
                     if count >= GROUP_ROWS or size >= GROUP_BYTES:
                         writer.write_table(pa.Table.from_batches(waiting, schema), GROUP_ROWS)

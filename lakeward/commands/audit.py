@@ -65,6 +65,7 @@ def as_document(report: AuditReport) -> dict[str, object]:
         "messages": report.messages,
         "rows": report.rows,
         "dead": report.dead,
+        "erased": report.erased,
         "lost": report.count("lost"),
         "doubled": report.count("doubled"),
         "versions": dict(report.versions),
@@ -89,6 +90,7 @@ def _partition(part: PartitionAudit) -> dict[str, object]:
         "accepted_gap": part.accepted_gap,
         "ahead": part.ahead,
         "late": part.late,
+        "erased": part.erased,
         "commits": part.commits,
         "findings": len(part.findings),
     }
@@ -127,6 +129,8 @@ def _print(report: AuditReport) -> None:
             verdict += f", {part.ahead:,} dead letters ahead"
         if part.late:
             verdict += f", {part.late:,} dead letters late"
+        if part.erased:
+            verdict += f", {part.erased:,} erased"
         table.add_row(
             f"{part.source}{former}",
             _number(part.stored),
@@ -148,6 +152,8 @@ def _print(report: AuditReport) -> None:
             soft_wrap=True,
         )
     settled = f"{report.messages:,} messages = {report.rows:,} rows + {report.dead:,} dead letters"
+    if report.erased:
+        settled += f" + {report.erased:,} erased"
     if report.is_clean:
         console.print(
             f"[green]exactly once:[/] {settled}; 0 lost, 0 twice", highlight=False, soft_wrap=True
