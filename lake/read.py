@@ -8,8 +8,9 @@ access is closed except for the root, and the configuration is locked. See ADR 0
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,7 +22,9 @@ from lake.as_of import AsOf, Head
 from lake.duck import connect, delta_scan, quote_name, quote_text
 from lake.errors import QueryError
 from lake.inventory import require_tables
+from lake.query_names import check_names
 from lake.tables import LAYERS, Lake, Layer
+from lake.tenant_share import SHARED, TenantShare
 
 FETCH_ROWS = 10_000
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
@@ -43,8 +46,18 @@ class LakeReader:
     ``as_of``, at the one version that ``as_of`` names.
     """
 
-    def __init__(self, lake: Lake, as_of: AsOf = Head()) -> None:  # noqa: B008 - frozen, no state
+    def __init__(
+        self,
+        lake: Lake,
+        as_of: AsOf = Head(),  # noqa: B008 - frozen, no state
+        share: TenantShare | None = None,
+    ) -> None:
         """Open the session and define the views.
+
+        Args:
+            lake: which lake.
+            as_of: which versions are seen.
+            share: what one tenant may see; None: everything.
 
         Raises:
             LakePathError: there is no lake at that root.
@@ -53,15 +66,19 @@ class LakeReader:
         """
         require_tables(lake)
         self._lake = lake
+        self._share = share
         self.left_out: list[LeftOut] = []
         tables = [(layer, name) for layer in LAYERS for name in lake.names(layer)]
         as_of.check(tables)
         self._connection = connect(lake)
         try:
-            for layer in LAYERS:
+            for layer in LAYERS if share is None else SHARED:
                 self._connection.execute(f"create schema {quote_name(layer)}")
-            for layer, name in tables:
-                self._define(layer, name, as_of)
+            if share is None:
+                for layer, name in tables:
+                    self._define(layer, name, as_of, "from {}".format)
+            else:
+                self._define_share(share, as_of)
             self._close_doors()
         except BaseException:
             self._connection.close()
@@ -92,7 +109,7 @@ class LakeReader:
         Raises:
             QueryError: it is not one query, or DuckDB refuses it.
         """
-        check_is_query(sql)
+        self._check(sql)
         try:
             self._connection.execute(sql)
         except duckdb.Error as error:
@@ -124,7 +141,7 @@ class LakeReader:
         Raises:
             QueryError: it is not one query, or DuckDB refuses it.
         """
-        check_is_query(sql)
+        self._check(sql)
         try:
             return self._connection.execute(sql).to_arrow_table()
         except duckdb.Error as error:
@@ -132,12 +149,24 @@ class LakeReader:
         except RuntimeError as error:
             raise _interrupted(error) from error
 
-    def _define(self, layer: Layer, name: str, as_of: AsOf) -> None:
+    def _check(self, sql: str) -> None:
+        query = check_is_query(sql)
+        if self._share is not None:
+            check_names(query)
+
+    def _define_share(self, share: TenantShare, as_of: AsOf) -> None:
+        for one in share.not_shared:
+            self.left_out.append(LeftOut(one.layer, one.name, one.reason))
+        for table in share.tables:
+            self._define(table.layer, table.name, as_of, partial(share.select, table))
+
+    def _define(self, layer: Layer, name: str, as_of: AsOf, select: Callable[[str], str]) -> None:
+        """Define a view; ``select`` makes its SQL from the call that reads the table."""
         view = f"{quote_name(layer)}.{quote_name(name)}"
         try:
             version = as_of.version(self._lake, layer, name)
             scan = delta_scan(self._lake.uri(layer, name), version)
-            self._connection.execute(f"create view {view} as from {scan}")
+            self._connection.execute(f"create view {view} as {select(scan)}")
         except QueryError as error:
             self.left_out.append(LeftOut(layer, name, error.message))
         except (duckdb.Error, DeltaError, OSError) as error:
@@ -145,11 +174,13 @@ class LakeReader:
             self.left_out.append(LeftOut(layer, name, f"it cannot be read: {reason}"))
 
     def _close_doors(self) -> None:
-        folder = quote_text(self._lake.root.rstrip("/") + "/")
+        root = self._lake.root.rstrip("/") + "/"
+        folders = [root] if self._share is None else self._share.folders
+        allowed = ", ".join(map(quote_text, folders))
         for statement in (
             "set autoinstall_known_extensions = false",
             "set autoload_known_extensions = false",
-            f"set allowed_directories = [{folder}]",
+            f"set allowed_directories = [{allowed}]",
             "set enable_external_access = false",
             "set python_enable_replacements = false",
             "set lock_configuration = true",
@@ -166,12 +197,14 @@ class LakeReader:
             if re.search(rf"\b{re.escape(gone.name)}\b", text):
                 hint = f"{gone.layer}.{gone.name} is left out: {gone.reason}"
         if isinstance(error, duckdb.PermissionException):
+            if self._share is not None:
+                text = "the query would read what is not this tenant's"  # DuckDB names the file
             hint = "a query reads the lake's tables only, no other files"
         return QueryError(text, hint=hint)
 
 
-def check_is_query(sql: str) -> None:
-    """Make sure that ``sql`` is one statement and only reads.
+def check_is_query(sql: str) -> str:
+    """Make sure that ``sql`` is one statement and only reads; return it without an EXPLAIN.
 
     Raises:
         QueryError: it is empty, is no SQL, is several statements, or would write.
@@ -193,12 +226,13 @@ def check_is_query(sql: str) -> None:
         opening = _EXPLAIN.match(sql)
         if opening is None:
             raise QueryError("write EXPLAIN first, without a comment before it")
-        check_is_query(sql[opening.end() :])
-    elif not is_pivot and kinds[0] != duckdb.StatementType.SELECT:
+        return check_is_query(sql[opening.end() :])
+    if not is_pivot and kinds[0] != duckdb.StatementType.SELECT:
         raise QueryError(
             f"{kinds[0].name} is not a query, and the lake is read-only here",
             hint="tables are written by `lakeward write` (bronze) and dbt (silver and gold)",
         )
+    return sql
 
 
 def _interrupted(error: RuntimeError) -> BaseException:

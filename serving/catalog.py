@@ -3,6 +3,9 @@
 It holds no data, so readers never wait for a build and never block one: a view reads the Delta
 table's head each time it is asked (ADR 051). The file itself is replaced, in one rename, only when
 the list of views changes; whoever has the old file open goes on reading the same tables.
+
+A tenant's catalog has views of its own rows only, or, as a copy, the rows themselves. ADR 056 says
+which of the two keeps somebody from seeing more.
 """
 
 from __future__ import annotations
@@ -11,21 +14,26 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import duckdb
 from deltalake.exceptions import DeltaError
 
 from lake.duck import DELTA, HTTPFS, connect, delta_scan, extension_file, quote_name, quote_text
 from lake.errors import LakePathError, QueryError
-from lake.tables import LAYERS, Lake
+from lake.tables import LAYERS, Lake, Layer
+from lake.tenant_share import TenantShare
 
 logger = logging.getLogger(__name__)
 
 _VIEWS = """
-    select schema_name, view_name, sql, comment
-    from duckdb_views() where not internal order by all
+    select schema_name, view_name, sql, comment from duckdb_views() where not internal
+    union all
+    select schema_name, table_name, sql, comment from duckdb_tables() where not internal
+    order by all
 """
 
 
@@ -35,11 +43,20 @@ class CatalogResult:
 
     path: Path
     tables: int
-    """Views in the catalog."""
+    """Views in the catalog; tables in a copy."""
     is_changed: bool
     """False when the file had these very views and was left alone."""
     left_out: tuple[str, ...]
     """Tables that could not be read, as ``<layer>.<table>: reason``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A table of the catalog, and the SQL that reads it."""
+
+    layer: Layer
+    name: str
+    sql: str
 
 
 def catalog_path(home: Path) -> Path:
@@ -47,8 +64,22 @@ def catalog_path(home: Path) -> Path:
     return home / "serving" / "catalog.duckdb"
 
 
-def build_catalog(lake: Lake, path: Path) -> CatalogResult:
+def tenant_catalog_path(home: Path, tenant_id: str) -> Path:
+    """Where the catalog of a tenant is, unless it is put elsewhere."""
+    return home / "serving" / "tenants" / f"{quote(tenant_id, safe='')}.duckdb"
+
+
+def build_catalog(
+    lake: Lake, path: Path, share: TenantShare | None = None, *, copy: bool = False
+) -> CatalogResult:
     """Make ``path`` hold one view ``<layer>.<table>`` for each readable table of ``lake``.
+
+    Args:
+        lake: which lake.
+        path: the file.
+        share: what one tenant may see; None: everything.
+        copy: hold the rows as they are now, instead of views that read them each time. The file
+            then needs neither the lake nor an extension, and is replaced each time.
 
     Raises:
         LakePathError: the folder of ``path`` cannot be written.
@@ -58,9 +89,13 @@ def build_catalog(lake: Lake, path: Path) -> CatalogResult:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=path.parent) as folder:
             beside = Path(folder) / path.name
-            left_out = _write_views(lake, beside)
+            left_out = _write(lake, beside, list(_entries(lake, share)), copy=copy)
+            left_out += tuple(
+                f"{one.layer}.{one.name}: {one.reason}"
+                for one in (share.not_shared if share else ())
+            )
             wanted = _read_views(beside) or []
-            is_changed = not path.exists() or _read_views(path) != wanted
+            is_changed = copy or not path.exists() or _read_views(path) != wanted
             if is_changed:
                 os.replace(beside, path)
     except OSError as error:
@@ -107,22 +142,34 @@ def install_extensions(lake: Lake, folder: Path | None = None) -> list[Path]:
     return copied
 
 
-def _write_views(lake: Lake, path: Path) -> tuple[str, ...]:
+def _entries(lake: Lake, share: TenantShare | None) -> Iterator[_Entry]:
+    """Yield each table and the SQL that reads it."""
+    if share is None:
+        for layer in LAYERS:
+            for name in lake.names(layer):
+                yield _Entry(layer, name, f"from {delta_scan(lake.uri(layer, name))}")
+        return
+    for table in share.tables:
+        scan = delta_scan(lake.uri(table.layer, table.name))
+        yield _Entry(table.layer, table.name, share.select(table, scan))
+
+
+def _write(lake: Lake, path: Path, entries: Sequence[_Entry], *, copy: bool) -> tuple[str, ...]:
     left_out = []
+    kind = "table" if copy else "view"
     with connect(lake, path) as connection:
         for layer in LAYERS:
             connection.execute(f"create schema {quote_name(layer)}")
-            for name in lake.names(layer):
-                view = f"{quote_name(layer)}.{quote_name(name)}"
-                try:
-                    about = lake.open(layer, name).metadata().description
-                    scan = delta_scan(lake.uri(layer, name))
-                    connection.execute(f"create view {view} as from {scan}")
-                except (duckdb.Error, DeltaError) as error:
-                    left_out.append(f"{layer}.{name}: {str(error).strip().splitlines()[0]}")
-                    continue
-                if about:
-                    connection.execute(f"comment on view {view} is {quote_text(about)}")
+        for entry in entries:
+            name = f"{quote_name(entry.layer)}.{quote_name(entry.name)}"
+            try:
+                about = lake.open(entry.layer, entry.name).metadata().description
+                connection.execute(f"create {kind} {name} as {entry.sql}")
+            except (duckdb.Error, DeltaError) as error:
+                left_out.append(f"{entry.layer}.{entry.name}: {str(error).strip().splitlines()[0]}")
+                continue
+            if about:
+                connection.execute(f"comment on {kind} {name} is {quote_text(about)}")
     return tuple(left_out)
 
 

@@ -32,6 +32,10 @@ def query(
             "otherwise), or LAYER.TABLE=VERSION, which can be repeated."
         ),
     ] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="See only this tenant's rows of silver and gold; nothing else opens."),
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -44,16 +48,21 @@ def query(
     Tables are named <layer>.<table>, for example gold.fct_funnel; `lakeward tables` lists them.
     """
     from lake.as_of import parse_as_of
+    from lake.inventory import require_tables
     from lake.read import LakeReader
     from lake.settings import LakeSettings
     from lake.tables import Lake
     from lakeward.console import console, errors
     from lakeward.rows import write_csv, write_json, write_table
+    from lakeward.tenant import share_for
 
     text = sys.stdin.read() if sql == "-" else sql
     if limit is None:
         limit = TABLE_ROWS if output is Format.table else 0
-    with LakeReader(Lake(LakeSettings().root), parse_as_of(as_of or [])) as reader:
+    lake = Lake(LakeSettings().root)
+    require_tables(lake)
+    share = None if tenant is None else share_for(lake, tenant)
+    with LakeReader(lake, parse_as_of(as_of or []), share) as reader:
         columns = reader.columns(text)
         rows = reader.rows()
         shown = islice(rows, limit) if limit else rows
