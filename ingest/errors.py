@@ -7,6 +7,7 @@ LakewardError                 anything a user can mend; the command line prints 
     ├── BrokerError           no broker, or it does not answer
     ├── TopicError            a topic is missing or cannot be made
     ├── DeliveryError         the broker did not take every message that was sent
+    ├── ExperimentError       an experiment's id or weights cannot be used
     ├── GeneratorError        the generator is asked for something that it cannot make
     ├── ImportFileError       a file to import, or its mapping, is wrong
     ├── CollectorError        the collector cannot run as it is set
@@ -52,6 +53,10 @@ class TopicError(IngestError):
 
 class DeliveryError(IngestError):
     """The broker did not take every message that was sent."""
+
+
+class ExperimentError(IngestError):
+    """An experiment's id or weights cannot be used."""
 
 
 class GeneratorError(IngestError):

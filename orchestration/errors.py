@@ -4,7 +4,8 @@ LakewardError
 └── OrchestrationError
     ├── StackError      a process of `lakeward up` does not come up, or does not stay up
     ├── HomeInUseError  another `lakeward up` runs for the same home
-    └── PortError       a port that was asked for is taken
+    ├── PortError       a port that was asked for is taken
+    └── AlertError      alerts are asked for and there is nobody to tell
 """
 
 from __future__ import annotations
@@ -26,3 +27,7 @@ class HomeInUseError(OrchestrationError):
 
 class PortError(OrchestrationError):
     """A port that was asked for is taken."""
+
+
+class AlertError(OrchestrationError):
+    """Alerts are asked for and there is nobody to tell."""

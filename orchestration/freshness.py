@@ -40,10 +40,16 @@ def written_within(hours: float) -> FreshnessPolicy:
 
 
 def event_date_columns(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return gold's tables that are partitioned by an event date, each with that column."""
+    """Return gold's tables that are partitioned by an event date, each with that column.
+
+    A model whose date is another one, such as the day an experiment began, says
+    ``meta.is_about_days: false``.
+    """
     found = {}
     for node in manifest["nodes"].values():
         if node["resource_type"] == "model" and layer_of(node) == "gold":
+            if not (node["config"].get("meta") or {}).get("is_about_days", True):
+                continue
             for column in node["config"].get("partition_by") or []:
                 if column.endswith(DATE_SUFFIX):
                     found[str(node["alias"])] = str(column)

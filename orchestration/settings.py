@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -60,6 +60,22 @@ class OrchestrationSettings(BaseSettings):
         default=30, ge=1, validation_alias="LAKEWARD_RUN_RETENTION_DAYS"
     )
     """Dagster forgets its runs and their logs after so many days."""
+
+    alert_urls: SecretStr = Field(default=SecretStr(""), validation_alias="LAKEWARD_ALERT_URLS")
+    """Who is told of a run that failed: Apprise URLs with spaces between them."""
+
+    alert_repeat_hours: float = Field(
+        default=6.0, ge=0, validation_alias="LAKEWARD_ALERT_REPEAT_HOURS"
+    )
+    """The same failure is told again after so many hours, not with each run."""
+
+    alert_link: str | None = Field(default=None, validation_alias="LAKEWARD_ALERT_LINK")
+    """The address of Dagster's page as people open it, for a link to the run in each alert."""
+
+    @property
+    def alert_addresses(self) -> tuple[str, ...]:
+        """The alert URLs, one each; they hold secrets."""
+        return tuple(self.alert_urls.get_secret_value().split())
 
     @property
     def dagster_home(self) -> Path:

@@ -20,6 +20,7 @@ from ingest.settings import IngestSettings
 from lake.dbt_run import PROJECT
 from lake.settings import LakeSettings
 from lake.tables import DEAD_LETTERS, Lake, Layer
+from orchestration.alert_sensors import alert_sensors
 from orchestration.backfill import KEY as BACKFILL_KEY
 from orchestration.backfill import backfill_asset
 from orchestration.bronze import bronze_assets
@@ -98,7 +99,7 @@ def wire(
             maintain_job(lake, lake_settings),
             forget_job(settings.run_retention_days),
         ],
-        sensors=[bronze_sensor(contracts, lake, settings)],
+        sensors=[bronze_sensor(contracts, lake, settings), *alert_sensors(settings)],
         schedules=[
             _schedule("everything_hourly", EVERYTHING_JOB, settings.build_cron),
             _schedule("audit_daily", "audit", settings.audit_cron),

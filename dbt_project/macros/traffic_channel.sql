@@ -30,3 +30,11 @@
 {% macro host_of(url) -%}
     regexp_extract(lower(coalesce({{ url }}, '')), '^(?:[a-z][a-z0-9+.-]*:)?//(?:[^/@]*@)?(?:www\.|m\.|l\.)?([^/:?#]+)', 1)
 {%- endmacro %}
+
+{# The path of a URL without its query and fragment; / when it names the host alone. #}
+{% macro path_of(url) -%}
+    coalesce(
+        nullif(regexp_extract({{ url }}, '^(?:(?:[a-z][a-z0-9+.-]*:)?//[^/?#]*)?([^?#]*)', 1), ''),
+        '/'
+    )
+{%- endmacro %}

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ingest.experiments import assign, draw
 from ingest.generator.batch import Batch
 from ingest.generator.draws import (
     Ints,
@@ -34,6 +35,14 @@ _EVENT_WEIGHTS: Final = (50, 28, 10, 7, 5)
 _SCREENS: Final = ("portfolio", "market", "wallet", "profile", "sale", "news")
 _PATHS: Final = ("dashboard", "portfolio", "market", "wallet", "settings", "sale")
 _SERVER_AGENT: Final = "lakeward-sample-server/1.0"
+
+EXPERIMENT: Final = "onboarding_checklist"
+"""The web product's experiment: a session shows it first, and some sessions end with its goal."""
+VARIANTS: Final = {"control": 1, "checklist": 1}
+"""Variant -> weight, as in the dbt seed ``experiments``."""
+GOAL: Final = "checklist_completed"
+GOAL_RATES: Final = {"control": 0.20, "checklist": 0.26}
+"""Of the users with a variant, the share that does the goal: the effect to be found."""
 
 MEAN_EVENTS: Final = 5.0
 """Events in one session."""
@@ -67,24 +76,34 @@ def make_app_events(
     page = rng.integers(len(_PATHS), size=count)
     domains = objects([[f"https://app.{s.domain}/{p}" for p in _PATHS] for s in world.sites])
     urls = np.array(domains.tolist(), dtype=object)[site[session], page]
+    event_types = np.array(_EVENT_TYPES, dtype=object)[by_event, kind]
+    properties = _properties(world, rng, by_event, site[session])
+    users = members.ids[member]
+    for one in np.flatnonzero(channel == _WEB).tolist():
+        begin, end = int(first[one]), int(first[one] + lengths[one])
+        variant = assign(EXPERIMENT, users[one], VARIANTS)
+        event_types[begin] = "experiment_exposure"
+        properties[begin] |= {"experiment_id": EXPERIMENT, "variant": variant}
+        if end - begin > 1 and _does_the_goal(users[one], variant):
+            event_types[end - 1] = GOAL
     columns: dict[str, Any] = {
         "tenant_id": world.tenant_ids[site][session],
         "event_id": uuids(rng, count),
-        "user_id": members.ids[member][session],
+        "user_id": users[session],
         "device_id": only_where(by_event != _SERVER, devices[session]),
         "session_id": only_where(by_event != _SERVER, session_ids[session]),
         "occurred_at": iso_times(occurred),
         "sent_at": iso_times(sent),
         "received_at": iso_times(received),
         "channel": objects(CHANNELS)[by_event],
-        "event_type": np.array(_EVENT_TYPES, dtype=object)[by_event, kind],
+        "event_type": event_types,
         "page_url": only_where(by_event == _WEB, urls),
         "screen_name": only_where(by_event == _MOBILE, objects(_SCREENS)[page]),
         "conversation_id": only_where(
             by_event == _CHAT, objects([f"c-{s[2:]}" for s in session_ids])[session]
         ),
         "user_agent": agents[session],
-        "properties": _properties(world, rng, by_event, site[session]),
+        "properties": properties,
     }
     return Batch(
         "app_events",
@@ -92,6 +111,11 @@ def make_app_events(
         received + rng.integers(1, 100, size=count),
         {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in columns.items()},
     )
+
+
+def _does_the_goal(user_id: str, variant: str) -> bool:
+    """Tell it of the user, not of the session, so that coming back often changes no rate."""
+    return draw(f"{EXPERIMENT}.goal", user_id) < GOAL_RATES[variant] * 2**52
 
 
 def _agents(world: World, rng: np.random.Generator, channel: Ints) -> Objects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -239,9 +240,24 @@ class Chance:
             }
             del row["session_id"], row["site_id"]
         else:
-            row |= {"event_id": f"p{self._next}", "event_type": "message", "channel": "chat"}
             del row["site_id"]
+            row |= self._product()
         return row
+
+    def _product(self) -> Row:
+        pick = self.random.choice
+        shown = {"experiment_id": "onboarding_checklist", "variant": pick(["control", "checklist"])}
+        return {
+            "event_id": f"p{self._next}",
+            "event_type": pick(
+                ["message", "message_reply", "experiment_exposure", "checklist_completed", "search"]
+            ),
+            "channel": pick(["web", "mobile", "chat", "server", None]),
+            "device_id": pick(["d1", "d2", None]),
+            "screen_name": pick([None, "market", "wallet", "news"]),
+            "conversation_id": pick([None, "c1", "c2", f"c{self._next // 9}"]),
+            "properties": json.dumps({"bot": pick([True, False]), **shown}),
+        }
 
 
 CONTRACTS = ("clickstream", "conversions", "registrations", "ad_events", "app_events")
@@ -251,6 +267,12 @@ CONTRACTS = ("clickstream", "conversions", "registrations", "ad_events", "app_ev
 def lake(tmp_path: Path) -> TestLake:
     """An empty lake."""
     return TestLake(tmp_path / "one")
+
+
+@pytest.fixture(scope="module")
+def make_lake(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], TestLake]:
+    """Makes empty lakes that the tests of a module share."""
+    return lambda: TestLake(tmp_path_factory.mktemp("lake") / "one")
 
 
 @pytest.fixture

@@ -105,6 +105,20 @@
     ) }}
 {% endmacro %}
 
+{# The buckets (tenant_id, bucket_date) of the upstreams that changed, as a relation: for a model that
+   works out from them which buckets of its own it replaces. Empty when there is none. #}
+{% macro changed_buckets() %}
+    {%- set pairs = [] -%}
+    {%- for bucket in (delta_plan().buckets or []) if has_plan() -%}
+        {%- set tenant = dbt.string_literal(dbt.escape_single_quotes(bucket[0])) -%}
+        {%- do pairs.append('(' ~ tenant ~ ", date '" ~ bucket[1] ~ "')") -%}
+    {%- endfor -%}
+    {%- if not pairs -%}
+        {{ return('(select cast(null as varchar) as tenant_id, cast(null as date) as bucket_date where false)') }}
+    {%- endif -%}
+    {{ return('(values ' ~ pairs | join(', ') ~ ') as changed_buckets (tenant_id, bucket_date)') }}
+{% endmacro %}
+
 {# True when the model's SQL will be run, so that a step of it may be run now. #}
 {% macro is_building() %}
     {{ return(has_plan() and flags.WHICH in ('run', 'build', 'retry') and not delta_plan().nothing) }}
