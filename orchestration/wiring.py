@@ -32,6 +32,7 @@ from orchestration.keys import table_key
 from orchestration.maintenance import compact_job, maintain_job
 from orchestration.models import MODEL_LAYERS, DbtCommand, model_assets
 from orchestration.settings import OrchestrationSettings
+from orchestration.tenants import provision_job
 from orchestration.topics import topic_specs
 from orchestration.translator import LayerTranslator, layer_of
 from orchestration.upkeep import audit_job, forget_job
@@ -98,6 +99,7 @@ def wire(
             compact_job(lake, lake_settings),
             maintain_job(lake, lake_settings),
             forget_job(settings.run_retention_days),
+            provision_job(ingest, contracts),
         ],
         sensors=[bronze_sensor(contracts, lake, settings), *alert_sensors(settings)],
         schedules=[

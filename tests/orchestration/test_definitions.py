@@ -170,6 +170,7 @@ def test_the_jobs_schedules_and_sensors_are_these(empty_home: Home) -> None:
         "everything",
         "forget_old_runs",
         "maintain",
+        "provision_tenant",
     }
     assert {s.name: (s.job_name, s.cron_schedule) for s in repository.schedule_defs} == {
         "everything_hourly": ("everything", "5 * * * *"),
