@@ -193,13 +193,15 @@ class Campaign:
         folder = self._folder
         contracts = folder / "contracts"
         contracts.mkdir(parents=True)
-        (contracts / "visits.odcs.yaml").write_text(CONTRACT_FILE.format(topic=self._topic))
+        contract = contracts / "visits.odcs.yaml"
+        contract.write_text(CONTRACT_FILE.format(topic=self._topic))
         environment = {
             "LAKEWARD_HOME": str(folder / "home"),
             "LAKEWARD_CONTRACTS_DIR": str(contracts),
             "LAKEWARD_WRITER_NAME": f"w-{self._topic}",
             "LAKEWARD_FLUSH_SECONDS": "0.3",
             "LAKEWARD_FLUSH_BYTES": str(64 * 1024),  # so little that an outage fills it
+            "LAKEWARD_RULES_SECONDS": "1",
             "LAKEWARD_SESSION_SECONDS": str(SESSION_S),
             "LAKEWARD_ASSIGNMENT": "group",
             "KAFKA_BOOTSTRAP_SERVERS": self._cluster.bootstrap_servers,
@@ -235,6 +237,7 @@ class Campaign:
         world = World(
             cluster=self._cluster,
             topic=self._topic,
+            contract=contract,
             writers=writers,
             rival=Writer(
                 "rival", write_command(), environment | {"LAKEWARD_ASSIGNMENT": "static"}, logs

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.chaos import strikes
 from benchmarks.chaos.strikes import Strike
-from benchmarks.chaos.world import BROKER, DISK, STORE, World
+from benchmarks.chaos.world import BROKER, CONTRACT, DISK, STORE, World
 
 ZOMBIE = "writer frozen"
 RIVAL = "second writer of the same name"
@@ -75,6 +75,13 @@ KINDS = (
         5,
         strikes.start_rival,
         is_ready=_rival_can_begin,
+    ),
+    Kind(
+        "contract changed",
+        "a newer version with one more field, now and then a broken file before it",
+        5,
+        strikes.change_contract,
+        is_ready=lambda world: world.is_whole(CONTRACT),
     ),
     Kind(
         "broker killed",

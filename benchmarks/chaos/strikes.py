@@ -8,18 +8,28 @@ that is waited for, not a time.
 from __future__ import annotations
 
 import random
+import re
 import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from benchmarks.chaos.case import Case
-from benchmarks.chaos.world import BROKER, DISK, STORE, Script, World
+from benchmarks.chaos.world import BROKER, CONTRACT, DISK, STORE, Script, World
 from benchmarks.chaos.writers import Writer, how
 from tests.kafka_servers.apache import ApacheKafka
 from tests.object_stores.seaweed import SeaweedFs
 
+FIELD = """\
+      - name: more_{number}
+        logicalType: string
+        description: One more.
+"""
+BROKEN_FILES = 0.3
+"""The share of changed contracts whose file is broken first."""
+BROKEN_S = 3.0
 CLOCK_SHIFTS_S = (300, -300, 7200, -7200, 172_800, -172_800)
 LONG_OUTAGE_S = (12.0, 20.0)
 """Longer than the first, quick tries of one commit take together."""
@@ -224,6 +234,35 @@ def fill_disk(world: World, draw: random.Random, case: Case) -> Script:
     case.mend()
     case.see("full and free again")
     case.see(_whether_noticed(world, case))
+
+
+def change_contract(world: World, draw: random.Random, case: Case) -> Script:
+    """A newer version of the contract, which the running writers take up."""
+    text = world.contract.read_text()
+    number = text.count("logicalType: string")
+    newer = re.sub(r"(?m)^version: .*$", f"version: 1.{number}.0", text)
+    newer += FIELD.format(number=number)
+
+    def job() -> None:
+        if draw.random() < BROKEN_FILES:
+            _replace(world.contract, text[: len(text) // 2])
+            time.sleep(BROKEN_S)
+        _replace(world.contract, newer)
+
+    yield from world.work(CONTRACT, job)
+    case.mend()
+    since = time.monotonic()
+    told = yield from world.until(
+        lambda: any(writer.said(since, "rules_changed") for writer in world.writers), TOLD_S
+    )
+    case.see("taken up by a running writer" if told else "no writer ran to take it up")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file as an editor does: whole or not at all."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 def _start(server: ApacheKafka | SeaweedFs) -> None:

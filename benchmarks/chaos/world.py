@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.chaos.small_disk import SmallDisk
 from benchmarks.chaos.watch import Positions, Watch
@@ -23,6 +24,7 @@ READ_S = 0.1
 BROKER = "broker"
 STORE = "store"
 DISK = "disk"
+CONTRACT = "contract"
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class World:
 
     cluster: ApacheCluster
     topic: str
+    contract: Path
+    """The file with the contract of the topic."""
     writers: list[Writer]
     rival: Writer
     store: SeaweedFs | None
