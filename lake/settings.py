@@ -85,6 +85,9 @@ class LakeSettings(BaseSettings):
     )
     """A table's versions can be opened for so many days."""
 
+    log_commits: int = Field(default=500, ge=100, validation_alias="LAKEWARD_LOG_COMMITS")
+    """So many of the last versions of a bronze table can be opened, and before them one an hour."""
+
     @property
     def root(self) -> str:
         """The lake root as an absolute path or a URI."""

@@ -13,7 +13,7 @@ from lake.settings import LakeSettings
 from lake.tables import Lake
 from orchestration.jobs import COMPACT_JOB, MAINTAIN_JOB
 
-COMPACT_STEPS: frozenset[Step] = frozenset({"compact", "checkpoint"})
+COMPACT_STEPS: frozenset[Step] = frozenset({"compact", "fold", "checkpoint", "clean"})
 """What pays off many times a day: few files make each commit and each query quick."""
 
 

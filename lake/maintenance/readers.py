@@ -35,6 +35,8 @@ class Need:
 
     waiting: Waiting | None = None
     """None: every model that is waited for has read everything."""
+    read_to: int | None = None
+    """The last version that all models which are waited for have read; None: there are none."""
     lapsed: tuple[str, ...] = ()
     """Models behind for so long that they are not waited for: they will read everything anew."""
 
@@ -76,15 +78,20 @@ def needed(
     upstream = Pinned(lake, layer, name, table)
     waiting: Waiting | None = None
     lapsed: list[str] = []
+    read_to: list[int] = []
     for label, reader in sorted(readers.items()):
         seen = upstream.last_read_by(reader)
-        if seen is None or seen >= table.version():
+        if seen is None:
+            continue
+        if seen >= table.version():
+            read_to.append(seen)
             continue
         head = min(table.version(), seen + LOOK_AT)
         infos = read_commit_infos(table, seen, lake.storage_options, head)
         if len(infos) < head - seen:
             lapsed.append(label)  # the log is cleaned up already
             continue
+        read_to.append(seen)
         unread = [info for _, info in infos if not is_maintenance(info)]
         if not unread and head == table.version():
             continue
@@ -92,6 +99,7 @@ def needed(
         since = datetime.fromtimestamp(first["timestamp"] / 1000, tz=UTC)
         if now - since > patience:
             lapsed.append(label)
+            read_to.pop()
         elif waiting is None or since < waiting.since:
             waiting = Waiting(label, since)
-    return Need(waiting, tuple(lapsed))
+    return Need(waiting, min(read_to, default=None), tuple(lapsed))

@@ -14,15 +14,15 @@ from deltalake.exceptions import DeltaError
 
 from lake.commit_ranges import folded, missing_rows
 from lake.errors import LakeError, MissingTableError
-from lake.log_files import log_files
+from lake.log_files import LogFiles, log_files
 from lake.maintenance.compaction import Compacted, compact
 from lake.maintenance.fold import fold
 from lake.maintenance.log_cleanup import Cleaned, checkpoint, clean
 from lake.maintenance.readers import Need, needed, open_readers
-from lake.maintenance.vacuum import Vacuumed, set_retention, vacuum
+from lake.maintenance.vacuum import Vacuumed, vacuum
 from lake.settings import LakeSettings
 from lake.tables import DEAD_LETTERS, LAYERS, Lake, Layer
-from lake.writer.target import ROLE
+from lake.writer.target import LOG_PROPERTIES, ROLE
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,8 @@ class Options:
     """How long replaced files are kept."""
     log_retention: timedelta
     """How long versions can be opened; and how long a model that is behind is waited for."""
+    log_commits: int | None = None
+    """How many commits a bronze table's log has at most, once they are read; None: any number."""
     steps: frozenset[Step] = frozenset(STEPS)
     dry_run: bool = False
     force: bool = False
@@ -80,6 +82,7 @@ class Options:
             target_size=settings.compact_target_bytes,
             retention=timedelta(days=settings.vacuum_retention_days),
             log_retention=timedelta(days=settings.log_retention_days),
+            log_commits=settings.log_commits,
         )
 
 
@@ -100,7 +103,7 @@ def maintain(
         MissingTableError: one of ``tables`` is not there.
     """
     chosen = choose(lake, tables)
-    readers = open_readers(lake) if "vacuum" in options.steps else {}
+    readers = open_readers(lake) if options.steps & {"vacuum", "clean"} else {}
     for layer, name in chosen:
         yield _Round(lake, layer, name, options, readers).run()
 
@@ -170,16 +173,29 @@ class _Round:
         if "checkpoint" in options.steps:
             made = checkpoint(table, log, dry_run=options.dry_run)
             self._done = replace(self._done, checkpointed=made)
-        if options.steps & {"vacuum", "clean"} and self._lacks_rows(table):
+        if not options.steps & {"vacuum", "clean"} or self._lacks_rows(table):
             return
+        if self._is_ours and not options.dry_run and _set_log_properties(table):
+            table = self._open()
+        need = needed(
+            self._lake,
+            self._layer,
+            self._name,
+            table,
+            self._readers,
+            patience=options.log_retention,
+            now=options.now(),
+        )
         if "vacuum" in options.steps:
-            self._vacuum(table)
+            self._vacuum(table, log, need)
         if "clean" in options.steps:
             cleaned = clean(
                 log,
                 options.log_retention,
                 folded_to=folded_to,
                 now=options.now(),
+                most=options.log_commits if self._is_ours else None,
+                read_to=need.read_to,
                 dry_run=options.dry_run,
             )
             self._done = replace(self._done, cleaned=cleaned)
@@ -188,11 +204,14 @@ class _Round:
         return self._lake.open(self._layer, self._name)
 
     @property
+    def _is_ours(self) -> bool:
+        """True for a table that a writer fills."""
+        return self._layer == "bronze" and ROLE in self._open().metadata().configuration
+
+    @property
     def _has_ranges(self) -> bool:
         """True for a table whose commits record which offsets they brought."""
-        if self._layer != "bronze" or self._name == DEAD_LETTERS:
-            return False
-        return ROLE in self._open().metadata().configuration
+        return self._name != DEAD_LETTERS and self._is_ours
 
     def _fold(self) -> int | None:
         """Return how far the log may be forgotten; None: as far as anybody likes."""
@@ -223,21 +242,15 @@ class _Round:
         self._notes.append(f"{say}: not vacuumed, old versions may still hold them")
         return True
 
-    def _vacuum(self, table: DeltaTable) -> None:
+    def _vacuum(self, table: DeltaTable, log: LogFiles, need: Need) -> None:
         options = self._options
-        if not options.dry_run and set_retention(table, options.retention):
-            table = self._open()
-        need = needed(
-            self._lake,
-            self._layer,
-            self._name,
-            table,
-            self._readers,
-            patience=options.log_retention,
-            now=options.now(),
-        )
         done = vacuum(
-            table, options.retention, need.waiting, now=options.now(), dry_run=options.dry_run
+            table,
+            log,
+            options.retention,
+            need.waiting,
+            now=options.now(),
+            dry_run=options.dry_run,
         )
         self._done = replace(self._done, vacuumed=done)
         self._explain(need, done)
@@ -255,3 +268,19 @@ class _Round:
                 f"{', '.join(need.lapsed)} read nothing for {days} days and will be built anew "
                 "by the next `lakeward build`"
             )
+
+
+def _set_log_properties(table: DeltaTable) -> bool:
+    """Give a table that an older writer made what newer ones have from the start.
+
+    Returns:
+        True when its properties were changed.
+
+    Raises:
+        CommitFailedError: somebody changed the table at the same moment.
+    """
+    told = table.metadata().configuration
+    missing = {name: value for name, value in LOG_PROPERTIES.items() if told.get(name) != value}
+    if missing:
+        table.alter.set_table_properties(missing)
+    return bool(missing)

@@ -9,12 +9,11 @@ from typing import Final
 
 from deltalake import DeltaTable
 
+from lake.log_files import LogFiles
+from lake.maintenance.log_cleanup import openable_before
 from lake.maintenance.readers import Waiting
 
 HOUR: Final = timedelta(hours=1)
-RETENTION_PROPERTY: Final = "delta.deletedFileRetentionDuration"
-DEFAULT_RETENTION: Final = timedelta(days=7)
-"""Delta's own, where a table does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,7 @@ class Vacuumed:
 
 def vacuum(
     table: DeltaTable,
+    log: LogFiles,
     retention: timedelta,
     waiting: Waiting | None,
     *,
@@ -36,11 +36,14 @@ def vacuum(
 ) -> Vacuumed:
     """Remove files that were replaced before the retention, and leftovers of writes that died.
 
-    Both by age: a file that an append in flight has written and not yet committed is younger than
-    any retention.
+    A file of a version within the retention was in the version with which it began, or was written
+    since. So two things keep a file: the one version, and its age. What checkpoints remember of
+    replaced files is not needed for it, nor what they have forgotten. A file that an append in
+    flight has written and not yet committed is younger than any retention.
 
     Args:
         table: at its head.
+        log: the table's.
         retention: the longest that a reader holds on to a version.
         waiting: the model that is furthest behind; what it has not read is kept as well.
         now: the present.
@@ -49,28 +52,16 @@ def vacuum(
     hours = math.ceil(retention / HOUR)
     if waiting is not None:
         hours = max(hours, math.ceil((now - waiting.since) / HOUR) + 1)
-    files = table.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
+    version, older = openable_before(log, now - hours * HOUR)
+    age = hours + math.ceil(older / HOUR)
+    keep = None if version is None else [version]
+
+    def run(*, dry: bool) -> list[str]:
+        return table.vacuum(
+            age, dry_run=dry, enforce_retention_duration=False, full=True, keep_versions=keep
+        )
+
+    files = run(dry=True)
     if files and not dry_run:  # an empty one would still make two commits
-        table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
+        run(dry=False)
     return Vacuumed(len(files), hours)
-
-
-def set_retention(table: DeltaTable, retention: timedelta) -> bool:
-    """Make the table remember replaced files for as long as they are to be kept.
-
-    Checkpoints forget a replaced file after the table's own retention; then its age since it was
-    written is all that vacuum could go by.
-
-    Returns:
-        True when the table's property was changed.
-
-    Raises:
-        CommitFailedError: somebody changed the table at the same moment.
-    """
-    days = max(1, math.ceil(retention / timedelta(days=1)))
-    told = table.metadata().configuration.get(RETENTION_PROPERTY)
-    wanted = f"interval {days} days"
-    if told == wanted or (told is None and timedelta(days=days) == DEFAULT_RETENTION):
-        return False
-    table.alter.set_table_properties({RETENTION_PROPERTY: wanted})
-    return True

@@ -56,9 +56,10 @@ METADATA_KEY: Final = "lakeward"
 BACKOFF_SECONDS: Final = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Pauses before each try; their number bounds the tries."""
 
-COMMITS_A_HANDLE: Final = 50
-"""A handle gathers what each of its commits added and goes through all of it at the next one: with
-deltalake 1.6.6 a commit took 10 ms of CPU at first, 40 ms after 600. A fresh one costs 5 ms."""
+CHECKPOINT_EVERY: Final = 20
+"""A handle gathers what each commit since the last checkpoint added, and goes through all of it at
+the next commit. So it is renewed when there is a new checkpoint; see ``LOG_PROPERTIES`` in
+``lake.writer.target``."""
 
 FAILURES: Final = (DeltaError, OSError, ValueError, RuntimeError, LakePathError)
 """What is raised when a commit fails, its answer is lost, or the table cannot be opened."""
@@ -130,8 +131,7 @@ class TransactionalTable:
         self._watch = watch
         self._name = opener.uri.rpartition("/")[2]
         self._table = opener.open()
-        self._commits = 0
-        """How many were made with this handle."""
+        self._opened_at = self._table.version()
         self._versions: dict[str, int | None] = {}
         self._last_committed_at = _newest_commit_time(self._table)
         self.conflicts = 0
@@ -148,10 +148,12 @@ class TransactionalTable:
 
     def reopen(self) -> None:
         """Forget the handle and what was read through it; open the head."""
-        self._table = self._opener.open()
-        self._commits = 0
+        table, known = self._opener.open(), self._table.version()
+        if table.version() != known:
+            self._last_committed_at = max(self._last_committed_at, _newest_commit_time(table))
+        self._table = table
+        self._opened_at = table.version()
         self._versions = {}
-        self._last_committed_at = max(self._last_committed_at, _newest_commit_time(self._table))
 
     def version_of(self, app_id: str) -> int | None:
         """Return the version of a transaction id as the handle's snapshot has it."""
@@ -184,7 +186,7 @@ class TransactionalTable:
         began = time.monotonic()
         for tries in self._tries(patience):
             try:
-                if failure is not None or self._commits >= COMMITS_A_HANDLE:
+                if failure is not None or self._has_new_checkpoint():
                     self.reopen()
                 states = [(span, self._state(span)) for span in left]
             except FAILURES as error:
@@ -249,6 +251,11 @@ class TransactionalTable:
             tries += 1
             yield tries
 
+    def _has_new_checkpoint(self) -> bool:
+        """Whether one was made since the handle was opened: with the last version of each score."""
+        before, now = self._opened_at + 1, self._table.version() + 1
+        return now // CHECKPOINT_EVERY > before // CHECKPOINT_EVERY
+
     def _state(self, span: Span) -> Literal["landed", "open", "fenced"]:
         versions = [self.version_of(mark.app_id) for mark in span.marks]
         if all(v == mark.after for v, mark in zip(versions, span.marks, strict=True)):
@@ -280,7 +287,6 @@ class TransactionalTable:
                 app_transactions=[Transaction(mark.app_id, mark.after) for mark in marks],
             ),
         )
-        self._commits += 1
         if self._table.version() == before + 1:
             # nobody committed in between, so what was read before still holds
             self._versions = snapshot | {mark.app_id: mark.after for mark in marks}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 import lake.maintenance.run
 from lake.commit_ranges import COMMIT_RANGES, Range
+from lake.delta_log import read_changes
+from lake.increments import Pinned
 from lake.log_files import LogFiles
 from lake.maintenance.fold import SPARSE_AT_ONCE, joined
 from lake.tables import DEAD_LETTERS
@@ -26,16 +28,16 @@ def ranges(rounds: Rounds) -> list[tuple[int, int, int, int, int, int]]:
 
 
 def test_old_commits_are_folded_and_removed_and_the_audit_stays_exact(rounds: Rounds) -> None:
-    rounds.write(25)
+    rounds.write(35)
     before = rounds.audit()
     rounds.age_log(31)
     rounds.maintain()  # makes the checkpoint, which is new
     rounds.age_log(31)
     done = rounds.maintain()["bronze.visits"]
     assert done.cleaned is not None
-    assert done.cleaned.files > 25
+    assert done.cleaned.files > 15
     assert versions(rounds.log())[0] == done.cleaned.first_version > 25
-    assert ranges(rounds) == [(0, 0, 249, 250, 225, 25), (1, 0, 249, 250, 250, 0)]
+    assert ranges(rounds) == [(0, 0, 349, 350, 315, 35), (1, 0, 349, 350, 350, 0)]
     after = rounds.audit()
     assert after.is_clean
     assert [p.commits for p in after.partitions] == [p.commits for p in before.partitions]
@@ -54,7 +56,7 @@ def test_what_is_lost_after_folding_is_found(rounds: Rounds) -> None:
 
 
 def test_young_commits_stay(rounds: Rounds) -> None:
-    rounds.write(25)
+    rounds.write(35)
     before = rounds.log()
     rounds.maintain()
     assert set(before) <= set(rounds.log())
@@ -64,7 +66,7 @@ def test_young_commits_stay(rounds: Rounds) -> None:
 
 
 def test_what_is_not_folded_is_not_removed(rounds: Rounds) -> None:
-    rounds.write(25)
+    rounds.write(35)
     rounds.maintain(steps=frozenset({"compact", "checkpoint"}))
     rounds.age_log(100)
     before = rounds.log()
@@ -79,7 +81,7 @@ def test_what_is_not_folded_is_not_removed(rounds: Rounds) -> None:
 def test_a_crash_between_folding_and_cleaning_does_no_harm(
     rounds: Rounds, monkeypatch: pytest.MonkeyPatch, crash_at: str | int
 ) -> None:
-    rounds.write(25)
+    rounds.write(35)
     rounds.maintain(steps=frozenset({"compact", "checkpoint"}))
     rounds.age_log(100)
     delete = LogFiles.delete
@@ -101,7 +103,7 @@ def test_a_crash_between_folding_and_cleaning_does_no_harm(
             crash.setattr(LogFiles, "delete", dying)
         with pytest.raises(KeyboardInterrupt):
             rounds.maintain(("bronze", "visits"))
-    assert ranges(rounds) == [(0, 0, 249, 250, 225, 25), (1, 0, 249, 250, 250, 0)]
+    assert ranges(rounds) == [(0, 0, 349, 350, 315, 35), (1, 0, 349, 350, 350, 0)]
     rounds.assert_exactly_once()
     rounds.write(1)
     rounds.maintain(("bronze", "visits"))
@@ -197,14 +199,14 @@ def test_positions_survive_checkpoint_cleanup_and_reopening(rounds: Rounds) -> N
     stale = rounds.bench.sink()
     rounds.write(1)
     stale.take_over([P0, P1])
-    rounds.write(24)
+    rounds.write(34)
     rounds.keep_nothing()
     rounds.write(1)
     rounds.keep_nothing()
     app_id = P1.app_id("lakeward", "visits")
     assert versions(rounds.log())[0] > 20
-    assert rounds.table().transaction_version(app_id) == 259
-    assert rounds.bench.table("visits").version_of(app_id) == 259
+    assert rounds.table().transaction_version(app_id) == 359
+    assert rounds.bench.table("visits").version_of(app_id) == 359
     # a writer that still believes in its old handle: the commits in between are gone
     flushed = stale.write(batch((P1, 9, [visit(P1, o) for o in range(10, 20)])))
     assert (dict(flushed.landed), flushed.fenced) == ({}, {P1})
@@ -212,7 +214,7 @@ def test_positions_survive_checkpoint_cleanup_and_reopening(rounds: Rounds) -> N
 
 
 def test_a_writer_that_was_idle_through_a_cleanup_goes_on(rounds: Rounds) -> None:
-    rounds.write(25)
+    rounds.write(35)
     for _ in range(3):
         rounds.keep_nothing()
     rounds.write(2)
@@ -220,15 +222,45 @@ def test_a_writer_that_was_idle_through_a_cleanup_goes_on(rounds: Rounds) -> Non
 
 
 def test_versions_within_the_retention_can_be_opened(rounds: Rounds) -> None:
-    rounds.write(25)
+    rounds.write(35)
     rounds.maintain()
     rounds.age_log(31)
     young = rounds.table().version() + 1
-    rounds.write(25)
+    rounds.write(35)
     rounds.maintain()
     table = rounds.table()
     for version in range(young, table.version() + 1):
         assert DeltaTable(table.table_uri, version=version).version() == version
+
+
+def test_the_log_of_a_busy_table_stays_short_however_young_it_is(rounds: Rounds) -> None:
+    rounds.write(150)
+    rounds.maintain(log_commits=50)
+    first = versions(rounds.log())[0]
+    assert 80 <= first <= 100
+    rounds.assert_exactly_once()
+    # and one version an hour before it can be opened
+    sparse = [int(file[:20]) for file in rounds.log() if file.endswith("checkpoint.parquet")]
+    assert sparse[0] < first
+    assert DeltaTable(rounds.table().table_uri, version=sparse[0]).version() == sparse[0]
+
+
+def test_what_a_model_has_not_read_stays_in_a_busy_tables_log(rounds: Rounds) -> None:
+    rounds.write(25)
+    upstream = Pinned(rounds.lake, "bronze", "visits", rounds.table())
+    write_deltalake(
+        rounds.lake.uri("silver", "stg_visits"),
+        rounds.table().to_pyarrow_table(columns=["event_id"]),
+        commit_properties=CommitProperties(app_transactions=upstream.progress()),
+    )
+    read = rounds.table().version()
+    rounds.write(60)
+    rounds.maintain(log_commits=10)
+    assert versions(rounds.log())[0] <= read + 1
+    model = rounds.table("stg_visits", "silver")
+    changes = read_changes(rounds.table(), read, None)
+    assert len(changes.added) == 60
+    assert upstream.last_read_by(model) == read
 
 
 def test_a_half_written_checkpoint_is_not_what_the_log_begins_with(rounds: Rounds) -> None:
@@ -242,7 +274,7 @@ def test_a_half_written_checkpoint_is_not_what_the_log_begins_with(rounds: Round
     rounds.maintain(
         ("bronze", "visits"), steps=frozenset({"fold", "clean"}), log_retention=NOTHING_KEPT
     )
-    assert versions(rounds.log())[0] == 0
+    assert versions(rounds.log())[0] == 19
     part.unlink()
 
 

@@ -17,7 +17,9 @@ from lake.duck import connect, delta_scan
 from lake.increments import Pinned
 from lake.maintenance.run import Maintained
 from lake.tables import DEAD_LETTERS
-from tests.lake.maintenance.rounds import NOTHING_KEPT, Rounds, at
+from tests.lake.maintenance.rounds import NOTHING_KEPT, Rounds, at, versions
+
+REMEMBERED = "delta.deletedFileRetentionDuration"
 
 
 def vacuum(rounds: Rounds, **options: object) -> Maintained:
@@ -80,17 +82,39 @@ def pq_rows(table: DeltaTable) -> int:
     return sum(pq.read_metadata(file).num_rows for file in table.file_uris())
 
 
-def test_a_retention_longer_than_deltas_own_outlives_a_checkpoint(rounds: Rounds) -> None:
+def test_a_file_that_is_older_than_the_retention_is_kept_for_as_long_since_it_was_replaced(
+    rounds: Rounds,
+) -> None:
     rounds.write(10)
-    long = {"retention": timedelta(days=20)}
-    rounds.maintain(**long)
-    configuration = rounds.table().metadata().configuration
-    assert configuration["delta.deletedFileRetentionDuration"] == "interval 20 days"
-    version = rounds.table().version()
-    rounds.maintain(**long)
-    assert rounds.table().version() == version
-    rounds.write(1)  # a writer whose handle is older than the change of the property
-    rounds.assert_exactly_once()
+    reader = rounds.table()
+    folder = Path(rounds.lake.uri("bronze", "visits"))
+    then = time.time() - 8 * 86_400
+    for file in rounds.data_files():
+        os.utime(folder / file, (then, then))
+    rounds.age_log(8)
+    # what checkpoints remember of replaced files ends before the retention does
+    rounds.table().alter.set_table_properties({REMEMBERED: "interval 0 seconds"})
+    rounds.maintain(steps=frozenset({"compact"}))
+    rounds.table().create_checkpoint()
+    assert files_removed(vacuum(rounds)) == 0
+    assert pq_rows(reader) == 190
+    rounds.age_log(8)
+    assert files_removed(vacuum(rounds)) == 10
+
+
+def test_a_version_that_only_its_checkpoint_is_left_of_keeps_its_files(rounds: Rounds) -> None:
+    rounds.write(25)
+    rounds.age_log(2)
+    held = DeltaTable(rounds.table().table_uri, version=19).file_uris()
+    then = time.time() - 9 * 86_400
+    for file in held:
+        os.utime(file, (then, then))
+    rounds.write(20)
+    rounds.maintain(("bronze", "visits"), log_commits=5)
+    assert versions(rounds.log())[0] > 19
+    assert DeltaTable(rounds.table().table_uri, version=19).file_uris() == held
+    assert files_removed(vacuum(rounds, retention=timedelta(days=1))) == 0
+    assert all(Path(file).exists() for file in held)
 
 
 # --- models that have not read everything yet

@@ -208,7 +208,7 @@ def test_a_handle_is_renewed_now_and_then_and_still_sees_who_moved_the_source(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With deltalake 1.6.6 each commit through one handle is slower than the one before."""
-    monkeypatch.setattr(lake.writer.commit, "COMMITS_A_HANDLE", 2)
+    monkeypatch.setattr(lake.writer.commit, "CHECKPOINT_EVERY", 2)
     table, other = bench.table("visits"), bench.table("visits")
     first = table._table
     for offset in range(5):

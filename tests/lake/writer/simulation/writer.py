@@ -305,7 +305,7 @@ def simulation(faults: Faults, handles: Handles) -> Iterator[None]:
         patches.enter_context(patch.object(lake.writer.sinks, "Decoder", _decoder_of))
         patches.enter_context(patch.object(lake.writer.commit, "BACKOFF_SECONDS", (0.0,) * 4))
         # a schedule has few commits: let a handle's renewal fall among them
-        patches.enter_context(patch.object(lake.writer.commit, "COMMITS_A_HANDLE", 3))
+        patches.enter_context(patch.object(lake.writer.commit, "CHECKPOINT_EVERY", 3))
         # a few messages are worth being decoded before their flush
         patches.enter_context(patch.object(lake.writer.buffer, "DECODED_TOGETHER", 2))
         # a stricter contract would be refused, and it is what shows whose rules were used
