@@ -2,11 +2,10 @@
 
 One process commits a few rows at a time through ``lake.writer.commit``, as the writer does with a
 flush a second; after every 600 commits, so every ten minutes of such a writer, another process's
-part is done as Dagster does it: small files are merged and a checkpoint is written, beside the
-checkpoint that deltalake writes every hundred commits. Nothing in the log is old enough to be
-cleaned up meanwhile. What a commit takes is told as the mean over the first and the last hundred,
-which holds one checkpoint each, and as the median. The figures name how many commits were made;
-fewer than 100,000 are held against no bar for 100,000.
+part is done as Dagster does it: small files are merged, a checkpoint is written and the log is
+shortened. What a commit takes is told as the mean over the first and the last hundred, which holds
+five checkpoints each, and as the median. The figures name how many commits were made; fewer than
+100,000 are held against no bar for 100,000.
 """
 
 from __future__ import annotations
@@ -16,25 +15,30 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, median
 
 from benchmarks.report import Figure, publish
-from benchmarks.rig.commit_run import PARTITIONS, ROWS
+from benchmarks.rig.commit_run import PARTITIONS, ROWS, hurry
 from benchmarks.rig.progress import say
 from benchmarks.rig.watched import ROOT, python
 from ingest.child_process import dies_with_parent
-from lake.maintenance.run import Options, maintain
+from lake.maintenance.run import Options, Step, maintain
 from lake.settings import LakeSettings
 from lake.tables import Lake, read_rows
+from lake.writer.target import LOG_PROPERTIES
 
 FULL = 100_000
 WINDOW = 100
 """Commits that a mean is taken over."""
 
 COMPACT_EVERY = 600
+COMPACT_STEPS: frozenset[Step] = frozenset({"compact", "fold", "checkpoint", "clean"})
+"""Those of Dagster's job."""
+
 RSS_FROM, RSS_TO = 100, 10_000
 FLAT = 1.1
 """Memory is called flat when it grew by less than a tenth."""
@@ -46,6 +50,8 @@ def main() -> None:
     walls: list[float] = []
     cpus: list[float] = []
     rss: dict[int, int] = {}
+    hurry(LOG_PROPERTIES)
+    over_at = time.monotonic() + 60 * asked.minutes
     with tempfile.TemporaryDirectory(prefix="lakeward-bench-") as scratch:
         lake = Lake(str(Path(scratch) / "lake"))
         command = python("-m", "benchmarks.rig.commit_run", lake.root, str(asked.commits))
@@ -67,30 +73,34 @@ def main() -> None:
                     _compact(lake)
                 if len(walls) % asked.tell == 0:
                     took, memory = 1e3 * fmean(walls[-WINDOW:]), told["rss"] / 1e6
+                    cpu = 1e3 * fmean(cpus[-WINDOW:])
                     say(
                         f"{len(walls):,} commits; the last {WINDOW} took {took:.1f} ms each, "
-                        f"RSS {memory:,.0f} MB"
+                        f"{cpu:.1f} ms of CPU time, RSS {memory:,.0f} MB"
                     )
-                if len(walls) < asked.commits:
+                if len(walls) < asked.commits and time.monotonic() < over_at:
                     child.stdin.write("\n")
                     child.stdin.flush()
                 else:
                     child.stdin.close()
         assert child.returncode == 0, "the committing process failed; what it said stands above"
-        _check(lake, asked.commits)
+        _check(lake, len(walls))
     publish("commits", _figures(walls, cpus, rss))
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks commits")
     parser.add_argument("--commits", type=int, default=12_000, help="[12000]; the bar is at 100000")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="fewer commits after so long [no limit]"
+    )
     parser.add_argument("--tell", type=int, default=2_000, help="a line after so many [2000]")
     return parser.parse_args(sys.argv[1:])
 
 
 def _compact(lake: Lake) -> None:
     settings = LakeSettings(_env_file=None, lake_root=lake.root)
-    options = replace(Options.of(settings), steps=frozenset({"compact", "checkpoint"}))
+    options = replace(Options.of(settings), steps=COMPACT_STEPS)
     for done in maintain(lake, options):
         assert done.error is None, done
 
