@@ -30,6 +30,7 @@ from ingest.collector.readiness import Readiness
 from ingest.collector.segment import CONTRACT as SEGMENT_CONTRACT
 from ingest.collector.spill import Spill
 from ingest.collector.token_bucket import RateLimits
+from ingest.collector.user_agent import client_of
 from ingest.collector.watch import CollectorWatch
 from ingest.contracts.model import Contract
 from ingest.errors import BrokerError, CollectorError, TopicError
@@ -162,6 +163,8 @@ def serve(
     watch.ask(metrics.WAITING, lambda: sender.waiting)
     watch.ask(metrics.SPILL_BYTES, lambda: spill.size)
     watch.ask(metrics.SPILLING, lambda: outbox.is_spilling)
+
+    client_of("")  # its list of rules takes a second to load: not while a client waits
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

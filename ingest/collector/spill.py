@@ -46,8 +46,7 @@ class Spill:
         self._file_bytes = file_bytes
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = (folder / LOCK).open("ab")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = _locked(folder / LOCK)
         except BlockingIOError:
             raise CollectorError(
                 f"another collector uses {folder}",
@@ -66,6 +65,7 @@ class Spill:
         self._path: Path | None = None
         self._written = 0
         self._is_wanted = False
+        self._has_refused = False
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spill")
@@ -77,8 +77,8 @@ class Spill:
 
     @property
     def is_full(self) -> bool:
-        """True when nothing more is taken."""
-        return self._bytes >= self._max_bytes
+        """True when it had no room for what came last."""
+        return self._has_refused
 
     @property
     def is_empty(self) -> bool:
@@ -92,7 +92,8 @@ class Spill:
             SpillFullError: there is no room, or the disk does not take them; nothing was promised.
         """
         data = b"".join([record.encode() for record in records])
-        if self._bytes + len(data) > self._max_bytes:
+        self._has_refused = self._bytes + len(data) > self._max_bytes
+        if self._has_refused:
             raise SpillFullError(f"the spill holds {self._bytes} bytes and may hold no more")
         self._bytes += len(data)
         safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -135,6 +136,7 @@ class Spill:
         path.unlink()
         self._closed.remove(path)
         self._bytes -= size
+        self._has_refused = False
 
     async def close(self) -> None:
         """Wait for what is being written, and give the folder up; what it holds stays."""
@@ -196,6 +198,16 @@ class Spill:
         else:
             self._path.unlink(missing_ok=True)
         self._file, self._path, self._written, self._is_wanted = None, None, 0, False
+
+
+def _locked(path: Path) -> IO[bytes]:
+    lock = path.open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise
+    return lock
 
 
 def _sync_folder(folder: Path) -> None:
