@@ -41,6 +41,8 @@ class RunningCollector:
                 cwd=home,
             )
         self.url = self._url()
+        self.keys: dict[str, str] = {}
+        """Keys of its tenants, for tests that need several."""
 
     def _url(self) -> str:
         deadline = time.monotonic() + PATIENCE_S
