@@ -55,6 +55,7 @@ docs: $(READY) ## write the pages that are generated: commands, metrics, marts, 
 	@$(BIN)/python -c "from lakeward.metrics_reference import metrics_reference as r; import pathlib; pathlib.Path('docs/reference/metrics.md').write_text(r())"
 	@$(BIN)/python -c "from lakeward.reference import cli_reference as r; import pathlib; pathlib.Path('docs/reference/cli.md').write_text(r())"
 	@$(BIN)/python -c "from lakeward.marts_reference import marts_reference as r; import pathlib; pathlib.Path('docs/reference/marts.md').write_text(r())"
+	@$(BIN)/python -c "from lakeward.mending_reference import mending_reference as r, mending_schema as j; import pathlib; pathlib.Path('docs/reference/mending.md').write_text(r()); pathlib.Path('docs/reference/mending.schema.json').write_text(j())"
 	@$(BIN)/lakeward contracts generate
 
 soak: $(READY) ## the writer's model on many more schedules; N=20000 SEED=1

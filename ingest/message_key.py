@@ -29,3 +29,8 @@ def message_keys(columns: Sequence[Iterable[Any]]) -> list[bytes]:
 def join_key(values: Iterable[Any]) -> bytes:
     """Write the values of a key, in the contract's order, as ``tenant|session``."""
     return _SEPARATOR.join("" if v is None else str(v) for v in values).encode()
+
+
+def split_key(key: bytes) -> list[str]:
+    """Return the values that a key was made of, as text; a value that has a ``|`` is cut there."""
+    return key.decode(errors="replace").split(_SEPARATOR)

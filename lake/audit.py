@@ -14,7 +14,9 @@ asks that
 - no row lies outside what was recorded.
 
 Rows that the erasure of a tenant took away are named one by one in ``ops/erased_offsets``, and
-count as where they were. Compaction moves rows to other files and changes none of this. What
+count as where they were. A dead letter that was replayed is in both tables, and counts as a row:
+the commit that brought the row recorded which letters it replayed, and only such a row may share
+its offset with a letter. Compaction moves rows to other files and changes none of this. What
 commits recorded is read from the log, and from ``ops/commit_ranges`` where maintenance has folded
 it (``lake.commit_ranges``).
 """
@@ -32,6 +34,7 @@ from deltalake import DeltaTable
 
 from lake.audit_tally import Offsets, Tally, coordinates, per_range
 from lake.commit_ranges import Range, recorded
+from lake.dead_letters.history import replays_of
 from lake.erasure.offsets import ErasedOffsets
 from lake.errors import MissingTableError
 from lake.journal import Entry, Journal, accepted_gaps, incarnations
@@ -41,6 +44,8 @@ from lake.writer.taken import Mask
 from lake.writer.target import ROLE, WRITER
 
 logger = logging.getLogger(__name__)
+
+NO_OFFSETS: Final[Offsets] = np.zeros(0, dtype=np.int64)
 
 EXAMPLES: Final = 10
 """Offsets named in a finding; its count is exact."""
@@ -84,7 +89,9 @@ class PartitionAudit:
     rows: int = 0
     """Rows in bronze."""
     dead: int = 0
-    """Dead letters up to the stored offset."""
+    """Dead letters up to the stored offset, but for those that are rows now."""
+    replayed: int = 0
+    """Rows that were dead letters first."""
     not_carried: int = 0
     """Offsets that never carried a message: markers, aborted and compacted messages."""
     accepted_gap: int = 0
@@ -140,6 +147,11 @@ class AuditReport:
         return sum(part.dead for part in self.partitions)
 
     @property
+    def replayed(self) -> int:
+        """Rows that were dead letters first."""
+        return sum(part.replayed for part in self.partitions)
+
+    @property
     def erased(self) -> int:
         """Offsets of all partitions that were erased with their tenant."""
         return sum(part.erased for part in self.partitions)
@@ -169,6 +181,7 @@ def audit(lake: Lake, *, topic: str | None = None) -> AuditReport:
     ranges = {}
     for name in tables:
         tables[name], ranges[name] = recorded(lake, name, tables[name])
+    replayed = {name: _Replayed(lake, name, table) for name, table in tables.items()}
     dead_letters = lake.open("bronze", DEAD_LETTERS)
     writer = dead_letters.metadata().configuration.get(WRITER, "")
     entries = Journal(lake, writer).entries()
@@ -176,7 +189,9 @@ def audit(lake: Lake, *, topic: str | None = None) -> AuditReport:
     erased = _Erased(lake)
     found: list[PartitionAudit] = []
     for name, table in tables.items():
-        found += _TableAudit(name, table, ranges[name], writer, entries, dead, erased, topic).run()
+        found += _TableAudit(
+            name, table, ranges[name], replayed[name], writer, entries, dead, erased, topic
+        ).run()
     if topic is not None and not found:
         raise MissingTableError(
             f"nothing to audit: nothing was written from the topic {topic}",
@@ -197,7 +212,33 @@ class _Dead:
         self.by_source = {source: np.concatenate(theirs) for source, theirs in parts.items()}
 
     def of(self, source: Source) -> Offsets:
-        return self.by_source.get(source, np.zeros(0, dtype=np.int64))
+        return self.by_source.get(source, NO_OFFSETS)
+
+
+class _Replayed:
+    """Offsets of the letters that became rows of a table, as often as a commit recorded each."""
+
+    def __init__(self, lake: Lake, name: str, table: DeltaTable) -> None:
+        parts: dict[Source, list[int]] = defaultdict(list)
+        for one in replays_of(lake, name, table):
+            parts[one.source].append(one.offset)
+        self.by_source = {source: np.array(some, np.int64) for source, some in parts.items()}
+        self._rows: dict[Source, list[Offsets]] = defaultdict(list)
+
+    def of(self, source: Source) -> Offsets:
+        return self.by_source.get(source, NO_OFFSETS)
+
+    def rows(self, source: Source) -> Offsets:
+        """Return the offsets of the rows that are there, as often as they are."""
+        return np.concatenate([NO_OFFSETS, *self._rows[source]])
+
+    def take_out(self, source: Source, offsets: Offsets) -> Offsets:
+        """Keep those of a table's offsets that were replayed, and return the others."""
+        if source not in self.by_source:
+            return offsets
+        theirs = np.isin(offsets, self.by_source[source])
+        self._rows[source].append(offsets[theirs])
+        return offsets[~theirs]
 
 
 class _Erased:
@@ -211,12 +252,11 @@ class _Erased:
         """Return which of the tally's offsets were announced for a table."""
         if table not in self._by_table:
             self._by_table[table] = self._offsets.of(table)
-        announced = np.zeros(len(tally.counts), dtype=np.bool_)
-        theirs = self._by_table[table].get(source)
-        if theirs is not None:
-            theirs = theirs[(theirs >= tally.first) & (theirs <= tally.last)]
-            announced[theirs - tally.first] = True
-        return announced
+        return _mask(self._by_table[table].get(source, NO_OFFSETS), tally)
+
+    def has(self, table: str, source: Source) -> Offsets:
+        """Return the offsets announced for a table."""
+        return self._offsets.of(table).get(source, NO_OFFSETS)
 
 
 class _TableAudit:
@@ -227,6 +267,7 @@ class _TableAudit:
         name: str,
         table: DeltaTable,
         ranges: Mapping[Source, Sequence[Range]],
+        replayed: _Replayed,
         writer: str,
         entries: Sequence[Entry],
         dead: _Dead,
@@ -242,17 +283,20 @@ class _TableAudit:
         self._topic = topic
         self._current = set(incarnations(entries).values())
         self._ranges = ranges
+        self._replayed = replayed
 
     def run(self) -> list[PartitionAudit]:
         tallies: dict[Source, Tally] = {}
         topics = {source.topic for source in self._ranges}
-        known = {e.source for e in self._entries if e.source.topic in topics} | set(self._ranges)
+        known = {e.source for e in self._entries if e.source.topic in topics}
+        known |= self._ranges.keys() | self._replayed.by_source.keys()
         for source in known:
             ranges = self._ranges.get(source, [])
             last = max((r.last for r in ranges), default=-1)
             tallies[source] = Tally(min((r.first for r in ranges), default=0), last)
         for source, offsets in coordinates(self._table):
-            tallies.setdefault(source, Tally(0, -1)).add(offsets)
+            tally = tallies.setdefault(source, Tally(0, -1))
+            tally.add(self._replayed.take_out(source, offsets))
         return [
             self._audit(source, tallies[source])
             for source in sorted(tallies)
@@ -265,13 +309,16 @@ class _TableAudit:
         gaps = _united(accepted_gaps(self._entries, source))
         dead = Tally(bronze.first, bronze.last)
         dead.add(self._dead.of(source))
+        came_back = self._replayed.rows(source)
         was_bronze = self._erased.of(self._name, source, bronze)
+        was_bronze &= ~_mask(self._replayed.of(source), bronze)  # those are letters to the ranges
         was_dead = self._erased.of(DEAD_LETTERS, source, dead)
         strays = dead.strays()
         early = int(np.count_nonzero(strays < bronze.first)) if ranges else 0
         findings = [
             *self._chain(source, ranges, stored, gaps),
             *self._contents(source, ranges, bronze, dead, was_bronze, was_dead, gaps),
+            *self._came_back(source, came_back),
         ]
         erased_dead = was_dead & (dead.counts == 0)
         erased = (was_bronze & (bronze.counts == 0)) | erased_dead
@@ -284,13 +331,18 @@ class _TableAudit:
             first=first,
             stored=stored,
             messages=sum(r.messages for r in ranges),
-            rows=bronze.total + len(bronze.strays()),
-            dead=dead.total + early,
+            rows=bronze.total + len(bronze.strays()) + len(came_back),
+            dead=dead.total + early - int(np.isin(self._dead.of(source), came_back).sum()),
+            replayed=len(came_back),
             not_carried=sum(r.last - r.first + 1 - r.messages for r in ranges),
             accepted_gap=sum(b - a + 1 for a, b in gaps),
             ahead=len(strays) - early,
             late=max(0, dead_once - sum(r.dead for r in ranges)) if ranges else 0,
-            erased=int(np.count_nonzero(erased & (bronze.counts == 0) & (dead.counts == 0))),
+            erased=int(
+                np.count_nonzero(
+                    erased & (bronze.counts == 0) & (dead.counts == 0) & ~_mask(came_back, bronze)
+                )
+            ),
             commits=sum(r.commits for r in ranges),
             findings=tuple(findings),
         )
@@ -380,6 +432,31 @@ class _TableAudit:
             source, ranges, bronze.first, in_bronze | was_bronze, in_dead | was_dead
         )
 
+    def _came_back(self, source: Source, there: Offsets) -> Iterable[Finding]:
+        """Each letter that was replayed is one row, was replayed once, and was a letter."""
+        recorded, times = np.unique(self._replayed.of(source), return_counts=True)
+        if not len(recorded):
+            return
+        rows, row_times = np.unique(there, return_counts=True)
+        gone = np.setdiff1d(recorded, rows)
+        gone = np.setdiff1d(gone, self._erased.has(self._name, source))
+        if len(gone):
+            what = "replayed letters are no rows any more"
+            yield self._finding("lost", source, len(gone), what, gone)
+        if len(there) > len(rows):
+            what = f"rows too many in {self._name} of letters that were replayed"
+            count = len(there) - len(rows)
+            yield self._finding("doubled", source, count, what, rows[row_times > 1])
+        if (times > 1).any():
+            again = recorded[times > 1]
+            what = "letters were replayed more than once"
+            yield self._finding("overlap", source, len(again), what, again)
+        strange = np.setdiff1d(recorded, self._dead.of(source))
+        strange = np.setdiff1d(strange, self._erased.has(DEAD_LETTERS, source))
+        if len(strange):
+            what = "rows are said to be replayed from letters that there are not"
+            yield self._finding("unexpected", source, len(strange), what, strange)
+
     def _per_range(
         self,
         source: Source,
@@ -437,6 +514,14 @@ class _TableAudit:
     ) -> Finding:
         named = tuple(int(offset) for offset in offsets[:EXAMPLES])
         return Finding(kind, self._name, source, int(count), what, named)
+
+
+def _mask(offsets: Offsets, tally: Tally) -> Mask:
+    """Return which of the tally's offsets are among ``offsets``."""
+    found = np.zeros(len(tally.counts), dtype=np.bool_)
+    inside = offsets[(offsets >= tally.first) & (offsets <= tally.last)]
+    found[inside - tally.first] = True
+    return found
 
 
 def _unclaimed(dead: _Dead, known: set[Source], topic: str | None) -> list[PartitionAudit]:

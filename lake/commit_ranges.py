@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
+from lake.dead_letters.history import replays_of
 from lake.delta_log import read_commit_infos
 from lake.erasure.offsets import ErasedOffsets
 from lake.errors import LakeError
@@ -176,7 +177,8 @@ def missing_rows(lake: Lake, name: str, table: DeltaTable) -> int:
     there += ErasedOffsets(lake).count(name)
     if name != DEAD_LETTERS:
         _, ranges = recorded(lake, name, table)
-        return max(0, sum(r.rows for theirs in ranges.values() for r in theirs) - there)
+        rows = sum(r.rows for theirs in ranges.values() for r in theirs)
+        return max(0, rows + len(replays_of(lake, name, table)) - there)
     wanted = 0
     for other in lake.names("bronze"):
         if other != DEAD_LETTERS:

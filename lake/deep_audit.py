@@ -22,6 +22,7 @@ from ingest.contracts.model import Contract
 from ingest.errors import BrokerError
 from ingest.kafka import check_reachable
 from ingest.settings import IngestSettings
+from lake.dead_letters.history import replays_of
 from lake.deep_compare import Comparer, Comparison
 from lake.erasure.offsets import ErasedOffsets, Offsets
 from lake.errors import MissingTableError
@@ -100,6 +101,12 @@ class _Tables:
     dead: DeltaTable
     erased: Mapping[Source, Offsets]
     """What was erased with its tenant, from either table."""
+    replayed: Mapping[Source, Mapping[int, str | None]]
+    """The mending of each letter that became a row, by its offset."""
+
+    def mendings(self, source: Source, first: int, last: int) -> dict[int, str | None]:
+        theirs = self.replayed.get(source, {})
+        return {offset: theirs[offset] for offset in theirs if first <= offset <= last}
 
     def position(self, source: Source) -> int | None:
         writer = self.bronze.metadata().configuration.get(WRITER, "")
@@ -113,9 +120,11 @@ class _Tables:
         if last < first:
             return 0
         where = _where(source, first, last)
-        return sum(
-            read_rows(table, ["_offset"], where).num_rows for table in (self.bronze, self.dead)
-        )
+        parts = [
+            read_rows(table, ["_offset"], where)["_offset"].to_numpy()
+            for table in (self.bronze, self.dead)
+        ]
+        return len(np.unique(np.concatenate(parts)))
 
 
 def deep_audit(
@@ -239,7 +248,10 @@ class _Job:
         there = np.concatenate([rows["_offset"].to_numpy(), dead["_offset"].to_numpy()])
         announced = self.tables.erased.get(self.source, NOTHING)
         erased = np.isin(offsets, announced) & ~np.isin(offsets, there) & ~in_gap
-        found = comparer.compare(self.source, messages.select(~in_gap & ~erased), rows, dead)
+        mendings = self.tables.mendings(self.source, first, last)
+        found = comparer.compare(
+            self.source, messages.select(~in_gap & ~erased), rows, dead, mendings
+        )
         found.accepted_gap = int(np.count_nonzero(in_gap))
         found.erased = int(np.count_nonzero(erased))
         return found
@@ -266,7 +278,10 @@ def _jobs(
     ids: dict[str, str | None] = {}
     erased = ErasedOffsets(lake)
     for name, table in bronze.items():
-        tables = _Tables(name, table, dead, _erased(erased, name))
+        replayed: dict[Source, dict[int, str | None]] = {}
+        for letter in replays_of(lake, name, table):
+            replayed.setdefault(letter.source, {})[letter.offset] = letter.mending
+        tables = _Tables(name, table, dead, _erased(erased, name), replayed)
         for source, begins in sorted(_begun(entries).items()):
             stored = tables.position(source)
             if stored is None or topic not in (None, source.topic):

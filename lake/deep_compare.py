@@ -3,14 +3,17 @@
 Nothing is hashed: both sides are at hand, so they are compared themselves. A dead letter keeps the
 bytes of its message, which are compared as they are. A row keeps typed columns, so the message is
 decoded again and each column is compared, ``_rescued`` and Kafka's timestamp among them; together
-these hold all that the message said.
+these hold all that the message said. The message of a row that was replayed is first mended in the
+way that the replay recorded.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import duckdb
@@ -20,6 +23,9 @@ import pyarrow.compute as pc
 
 from ingest.contracts import reasons
 from ingest.contracts.model import Contract
+from lake.dead_letters.history import HISTORY
+from lake.dead_letters.mend import CannotMendError, Kept, Mender
+from lake.dead_letters.mending import parse_mending
 from lake.schema import RESCUED, decoded_schema
 from lake.writer.decode import Decoder, headers_texts
 from lake.writer.messages import Messages
@@ -60,6 +66,8 @@ class Comparison:
     """Messages in Kafka that are not in the lake, at offsets up to the stored one."""
     gone: int = 0
     """Offsets in the lake that Kafka no longer delivers: expired, or compacted away."""
+    replayed: int = 0
+    """Rows that were dead letters first: their messages are mended as they were, and compared."""
     accepted_gap: int = 0
     """Messages at offsets that a person accepted as lost, and that are in Kafka after all."""
     erased: int = 0
@@ -80,6 +88,7 @@ class Comparison:
         self.different += other.different
         self.missing += other.missing
         self.gone += other.gone
+        self.replayed += other.replayed
         self.accepted_gap += other.accepted_gap
         self.erased += other.erased
         self.older += other.older
@@ -99,6 +108,7 @@ class Comparer:
         self._contract = contract
         self._table = table
         self._decoders: dict[frozenset[str], Decoder] = {}
+        self._menders: dict[str, Mender] = {}
         schema = decoded_schema(contract)
         self._schema = pa.schema([f for f in schema if f.name not in _NOT_COMPARED])
         self._duckdb = duckdb.connect(config={"threads": 1})
@@ -111,22 +121,43 @@ class Comparer:
         self._duckdb.close()
 
     def compare(
-        self, source: Source, messages: Messages, rows: pa.Table, dead: pa.Table
+        self,
+        source: Source,
+        messages: Messages,
+        rows: pa.Table,
+        dead: pa.Table,
+        mendings: Mapping[int, str | None] = MappingProxyType({}),
     ) -> Comparison:
-        """Compare messages with the bronze rows and dead letters of the same range of offsets."""
+        """Compare messages with the bronze rows and dead letters of the same range of offsets.
+
+        ``mendings`` has the steps, if any, that mended each letter which was replayed, by offset.
+        """
         found = Comparison()
         in_kafka = messages.offset.to_numpy()
-        in_rows, in_dead = rows["_offset"].to_numpy(), dead["_offset"].to_numpy()
+        came_back = np.array(sorted(mendings), np.int64)
+        is_back = np.isin(rows["_offset"].to_numpy(), came_back)
+        back, rows_as_sent = rows.filter(pa.array(is_back)), rows.filter(pa.array(~is_back))
+        in_rows, in_dead = rows_as_sent["_offset"].to_numpy(), dead["_offset"].to_numpy()
+        in_back = back["_offset"].to_numpy()
         in_lake, times = np.unique(np.concatenate([in_rows, in_dead]), return_counts=True)
+        twice = {*in_lake[times > 1].tolist()}
+        again, back_times = np.unique(in_back, return_counts=True)
+        twice |= {*again[back_times > 1].tolist()}
+        in_lake = np.union1d(in_lake, again)
         found.gone = int(np.count_nonzero(~np.isin(in_lake, in_kafka)))
         missing = in_kafka[~np.isin(in_kafka, in_lake)]
         found.missing = len(missing)
         found.missing_offsets = missing[:EXAMPLES].tolist()
         bad: dict[int, tuple[str, ...]] = {
-            int(offset): (TWICE,) for offset in in_lake[times > 1] if offset in in_kafka
+            offset: (TWICE,) for offset in sorted(twice) if offset in in_kafka
         }
-        bad |= self._rows_that_differ(messages, rows, found)
+        bad |= self._rows_that_differ(messages, rows_as_sent, found)
         bad |= self._dead_that_differ(messages, dead)
+        if len(again):
+            mended, cannot = self._mended(messages, again, mendings)
+            bad |= dict.fromkeys(cannot, (FATE, "a step of its mending cannot be taken"))
+            bad |= self._rows_that_differ(mended, back, found)
+            found.replayed = int(np.count_nonzero(np.isin(again, in_kafka)))
         left_out = sum(found.newer.values())
         found.compared = len(in_kafka) - found.missing - left_out
         found.different = len(bad)
@@ -136,6 +167,33 @@ class Comparer:
             for offset in sorted(bad)[:EXAMPLES]
         ]
         return found
+
+    def _mended(
+        self, messages: Messages, offsets: np.ndarray[Any, Any], mendings: Mapping[int, str | None]
+    ) -> tuple[Messages, list[int]]:
+        """Return the messages at ``offsets`` as their replay mended them, and which it cannot."""
+        theirs = messages.select(np.isin(messages.offset.to_numpy(), offsets))
+        payloads: list[bytes | None] = []
+        cannot: list[int] = []
+        for offset, payload, key, appended_at in zip(
+            theirs.offset.to_pylist(),
+            theirs.value.to_pylist(),
+            theirs.key.to_pylist(),
+            theirs.appended_at.to_pylist(),
+            strict=True,
+        ):
+            steps = mendings[offset]
+            if steps is not None:
+                if steps not in self._menders:
+                    mending = parse_mending(json.loads(steps), HISTORY)
+                    self._menders[steps] = Mender(mending, self._contract)
+                try:
+                    payload = self._menders[steps].mend(payload, Kept(appended_at, key)).payload
+                except CannotMendError:
+                    cannot.append(offset)
+            payloads.append(payload)
+        mended = replace(theirs, value=pa.array(payloads, pa.binary()))
+        return mended.select(~np.isin(mended.offset.to_numpy(), cannot)), cannot
 
     def _rows_that_differ(
         self, messages: Messages, rows: pa.Table, found: Comparison

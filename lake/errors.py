@@ -9,6 +9,9 @@ LakewardError
     ├── OffsetGapError         Kafka no longer has the offsets that come next
     ├── DeadLetterLimitError   too large a share of messages are dead letters
     ├── CommitError            a commit failed and retrying did not help
+    ├── UnknownLetterError     no dead letter has this address
+    ├── MendingFileError       something in a mending file is wrong
+    ├── ReplayError            a replay is not allowed, or cannot begin
     ├── MetricsAddressError    nobody can listen where metrics are to be served
     ├── ErasureError           a tenant cannot be erased, or not yet
     ├── QueryError             a query is wrong, or asks to write
@@ -53,6 +56,18 @@ class DeadLetterLimitError(LakeError):
 
 class CommitError(LakeError):
     """A commit failed and retrying did not help."""
+
+
+class UnknownLetterError(LakeError):
+    """No dead letter has this address."""
+
+
+class MendingFileError(LakeError):
+    """Something in a mending file is wrong."""
+
+
+class ReplayError(LakeError):
+    """A replay is not allowed, or cannot begin."""
 
 
 class MetricsAddressError(LakeError):

@@ -53,6 +53,7 @@ def deep_document(report: DeepReport) -> dict[str, object]:
         "missing": total.missing,
         "gone_from_kafka": total.gone,
         "accepted_gap": total.accepted_gap,
+        "replayed": total.replayed,
         "erased": total.erased,
         "by_older_version": dict(total.older),
         "by_newer_version": dict(total.newer),

@@ -13,6 +13,7 @@ import typer.cli
 from ingest.collector import metrics as collector
 from lake.writer import metrics as writer
 from lakeward.__main__ import build_app
+from lakeward.mending_reference import mending_reference, mending_schema
 from lakeward.metrics_reference import metrics_reference
 from lakeward.reference import cli_reference
 
@@ -64,6 +65,12 @@ def test_every_metric_that_a_page_names_exists() -> None:
 def test_the_reference_of_metrics_is_what_is_served() -> None:
     written = (ROOT / "docs/reference/metrics.md").read_text()
     assert written == metrics_reference(), "run `make docs`"
+
+
+def test_the_reference_of_mending_is_what_the_program_takes() -> None:
+    folder = ROOT / "docs/reference"
+    assert (folder / "mending.md").read_text() == mending_reference(), "run `make docs`"
+    assert (folder / "mending.schema.json").read_text() == mending_schema(), "run `make docs`"
 
 
 @pytest.mark.parametrize(

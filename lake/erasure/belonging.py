@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +24,22 @@ from ingest.message_key import join_key
 
 UNREAD: Final = ("payload", "key", "contract")
 """The columns of a dead letter that are looked at when it names no tenant."""
+
+
+class Doomed(Protocol):
+    """Tells the rows that are to go from those that stay."""
+
+    def may_hold(self, file: Mapping[str, Any], partition_columns: Sequence[str]) -> bool:
+        """Tell whether a file, a row of ``get_add_actions(flatten=True)``, needs to be read."""
+        ...
+
+    def columns(self, names: Iterable[str]) -> list[str]:
+        """Return the columns that must be read, of those that a table has."""
+        ...
+
+    def mask(self, rows: pa.RecordBatch | pa.Table) -> pa.Array | pa.ChunkedArray:
+        """Return for each row whether it is to go; never null."""
+        ...
 
 
 class Belonging:
@@ -39,6 +55,21 @@ class Belonging:
         self._keyed = {c.name for c in known if c.message_key and c.message_key[0] == TENANT}
         self._key = join_key([tenant_id])
         self._key_begins = join_key([tenant_id, ""])
+
+    def __str__(self) -> str:
+        return repr(self.tenant_id)
+
+    def may_hold(self, file: Mapping[str, Any], partition_columns: Sequence[str]) -> bool:
+        """Tell by what the log says of a file whether it needs to be read."""
+        if TENANT in partition_columns:
+            return bool(file[f"partition.{TENANT}"] == self.tenant_id)
+        least, most = file.get(f"min.{TENANT}"), file.get(f"max.{TENANT}")
+        nulls = file.get(f"null_count.{TENANT}")
+        if least is None or most is None or nulls is None or nulls > 0:
+            return True
+        # a store may cut long bounds off, and a bound that was cut is a prefix of the value
+        tenant = self.tenant_id
+        return bool(least <= tenant and (tenant <= most or tenant.startswith(most)))
 
     @staticmethod
     def columns(names: Iterable[str]) -> list[str]:

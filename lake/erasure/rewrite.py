@@ -28,7 +28,7 @@ from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction
 
 from ingest.contracts.exact import TENANT
-from lake.erasure.belonging import Belonging
+from lake.erasure.belonging import Doomed
 from lake.erasure.file_statistics import statistics_of
 from lake.erasure.mark import Mark
 from lake.erasure.offsets import Offsets, by_source
@@ -66,9 +66,9 @@ class _Found:
 
 
 class TableErasure:
-    """One table of one lake, and the tenant that is to go."""
+    """One table of one lake, and what is to go from it."""
 
-    def __init__(self, table: Table, belonging: Belonging, erasure_id: str) -> None:
+    def __init__(self, table: Table, belonging: Doomed, erasure_id: str) -> None:
         self._table = table
         self._belonging = belonging
         self._erasure_id = erasure_id
@@ -120,8 +120,8 @@ class TableErasure:
                 if conflicts == ATTEMPTS:
                     raise ErasureError(
                         f"others kept changing {self._table.label} while rows of "
-                        f"{self._belonging.tenant_id!r} were to be erased from it",
-                        hint="Run the erasure again: it goes on where it stopped.",
+                        f"{self._belonging} were to be erased from it",
+                        hint="Run it again: it goes on where it stopped.",
                     ) from error
             else:
                 conflicts = 0
@@ -133,7 +133,7 @@ class TableErasure:
         group: list[_Found] = []
         size = 0
         for file in pa.table(table.get_add_actions(flatten=True)).to_pylist():
-            if file["path"] in self._clean or not self._may_hold(file, columns):
+            if file["path"] in self._clean or not self._belonging.may_hold(file, columns):
                 continue
             found = self._look_into(file, columns)
             if not found.rows:
@@ -144,18 +144,6 @@ class TableErasure:
             if len(group) == FILES_A_COMMIT or size >= BYTES_A_COMMIT:
                 break
         return group
-
-    def _may_hold(self, file: File, partition_columns: Sequence[str]) -> bool:
-        """Tell by what the log says of a file whether it needs to be read."""
-        tenant = self._belonging.tenant_id
-        if TENANT in partition_columns:
-            return bool(file[f"partition.{TENANT}"] == tenant)
-        least, most = file.get(f"min.{TENANT}"), file.get(f"max.{TENANT}")
-        nulls = file.get(f"null_count.{TENANT}")
-        if least is None or most is None or nulls is None or nulls > 0:
-            return True
-        # a store may cut long bounds off, and a bound that was cut is a prefix of the value
-        return bool(least <= tenant and (tenant <= most or tenant.startswith(most)))
 
     def _look_into(self, file: File, partition_columns: Sequence[str]) -> _Found:
         whole = TENANT in partition_columns

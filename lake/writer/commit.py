@@ -64,7 +64,7 @@ the next commit. So it is renewed when there is a new checkpoint; see ``LOG_PROP
 FAILURES: Final = (DeltaError, OSError, ValueError, RuntimeError, LakePathError)
 """What is raised when a commit fails, its answer is lost, or the table cannot be opened."""
 
-_ZSTD: Final = WriterProperties(compression="ZSTD", compression_level=1)
+ZSTD: Final = WriterProperties(compression="ZSTD", compression_level=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class TransactionalTable:
         self._table = opener.open()
         self._opened_at = self._table.version()
         self._versions: dict[str, int | None] = {}
-        self._last_committed_at = _newest_commit_time(self._table)
+        self._last_committed_at = newest_commit_time(self._table)
         self.conflicts = 0
 
     @property
@@ -150,7 +150,7 @@ class TransactionalTable:
         """Forget the handle and what was read through it; open the head."""
         table, known = self._opener.open(), self._table.version()
         if table.version() != known:
-            self._last_committed_at = max(self._last_committed_at, _newest_commit_time(table))
+            self._last_committed_at = max(self._last_committed_at, newest_commit_time(table))
         self._table = table
         self._opened_at = table.version()
         self._versions = {}
@@ -281,7 +281,7 @@ class TransactionalTable:
             self._table,
             conform(rows, pa.schema(self._table.schema().to_arrow()), committed_at),
             mode="append",
-            writer_properties=_ZSTD,
+            writer_properties=ZSTD,
             commit_properties=CommitProperties(
                 custom_metadata={METADATA_KEY: json.dumps(record)},
                 app_transactions=[Transaction(mark.app_id, mark.after) for mark in marks],
@@ -332,7 +332,7 @@ def conform(rows: pa.Table, schema: pa.Schema, committed_at: datetime) -> pa.Tab
     return pa.table(columns, schema=schema)
 
 
-def _newest_commit_time(table: DeltaTable) -> datetime:
+def newest_commit_time(table: DeltaTable) -> datetime:
     """Return when the newest of the last commits was made, as the writers recorded it.
 
     Raises:

@@ -274,7 +274,7 @@ class Sink:
         return source.app_id(self._writer, self._table)
 
     def _rules_id(self, source: Source, table: str) -> str:
-        return f"{source.app_id(self._writer, table)}#rules"
+        return source.rules_id(self._writer, table)
 
     def _rules_mark(self, source: Source, table: str) -> Mark:
         app_id = self._rules_id(source, table)

@@ -23,6 +23,14 @@ class Source:
         """Return the Delta transaction id whose version is the last offset ``table`` holds."""
         return f"{writer}:{table}:{self.topic}@{self.topic_id}:{self.partition}"
 
+    def rules_id(self, writer: str, table: str) -> str:
+        """Return the transaction id that every commit of rows of this source carries.
+
+        Its version is a claim (``lake.writer.sink``); whoever moves it, to the same version even,
+        makes those commits fail that are under way.
+        """
+        return f"{self.app_id(writer, table)}#rules"
+
     @property
     def broker_topic_id(self) -> str:
         """The id the broker gave, without the journal's number."""

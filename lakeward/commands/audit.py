@@ -65,6 +65,7 @@ def as_document(report: AuditReport) -> dict[str, object]:
         "messages": report.messages,
         "rows": report.rows,
         "dead": report.dead,
+        "replayed": report.replayed,
         "erased": report.erased,
         "lost": report.count("lost"),
         "doubled": report.count("doubled"),
@@ -90,6 +91,7 @@ def _partition(part: PartitionAudit) -> dict[str, object]:
         "accepted_gap": part.accepted_gap,
         "ahead": part.ahead,
         "late": part.late,
+        "replayed": part.replayed,
         "erased": part.erased,
         "commits": part.commits,
         "findings": len(part.findings),
@@ -129,6 +131,8 @@ def _print(report: AuditReport) -> None:
             verdict += f", {part.ahead:,} dead letters ahead"
         if part.late:
             verdict += f", {part.late:,} dead letters late"
+        if part.replayed:
+            verdict += f", {part.replayed:,} replayed"
         if part.erased:
             verdict += f", {part.erased:,} erased"
         table.add_row(

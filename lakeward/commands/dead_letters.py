@@ -1,0 +1,380 @@
+"""``lakeward dead-letters``: what is bad is kept, shown, mended, replayed and let go."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lake.dead_letters.export import ExportFormat
+from lakeward import letter_filters as filters
+from lakeward.signals import INTERRUPTED
+
+if TYPE_CHECKING:
+    from lake.tables import Lake
+
+EXIT_STILL_DEAD = 1
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        help="Messages that are no rows: look at them, mend them, replay them, let them go.",
+        no_args_is_help=True,
+    )
+    group.command("list")(list_letters)
+    group.command()(show)
+    group.command()(stats)
+    group.command()(replay)
+    group.command()(export)
+    group.command()(purge)
+    app.add_typer(group, name="dead-letters")
+
+
+def list_letters(
+    contract: filters.Contract = None,
+    reason: filters.Reason = None,
+    tenant: filters.Tenant = None,
+    topic: filters.Topic = None,
+    partition: filters.Partition = None,
+    offsets: filters.Offsets = None,
+    appended_from: filters.AppendedFrom = None,
+    appended_before: filters.AppendedBefore = None,
+    committed_from: filters.CommittedFrom = None,
+    committed_before: filters.CommittedBefore = None,
+    outcome: filters.Outcome = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 means all.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, the newest first: where they were in Kafka, why, and what became of them.
+
+    The address in the first column is what `lakeward dead-letters show` takes.
+    """
+    from lake.dead_letters.reading import LetterReader
+    from lakeward.console import console, errors
+    from lakeward.letter_report import letter_document, letters_table
+
+    selection = filters.selection_of(
+        contract=contract, reason=reason, tenant=tenant, topic=topic, partition=partition,
+        offsets=offsets, appended_from=appended_from, appended_before=appended_before,
+        committed_from=committed_from, committed_before=committed_before, outcome=outcome,
+    )  # fmt: skip
+    with LetterReader(_lake()) as reader:
+        total = reader.count(selection)
+        letters = reader.letters(selection, limit or None)
+    if as_json:
+        console.print_json(data=[letter_document(one) for one in letters])
+        return
+    console.print(letters_table(letters))
+    if total > len(letters):
+        errors.print(f"{len(letters):,} of {total:,} letters; --limit 0 shows all", style="dim")
+    else:
+        console.print(f"{total:,} letters", highlight=False)
+
+
+def show(
+    address: Annotated[
+        str, typer.Argument(help="<topic>:<partition>:<offset>, as `list` shows it.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show one dead letter: its bytes, key and headers, why it is one, and its history.
+
+    What it holds came from outside and may be anything, personal data included. Control characters
+    are written out, so that nothing in it can drive the terminal.
+    """
+    from lake.dead_letters.reading import find
+    from lakeward.console import console, errors
+    from lakeward.letter_report import print_letter, whole_document
+
+    found = find(_lake(), address)
+    errors.print("what follows is what a producer sent, and may hold personal data", style="yellow")
+    if as_json:
+        console.print_json(data=[whole_document(one) for one in found])
+        return
+    for one in found:
+        print_letter(one)
+
+
+def stats(
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by", "-b",
+            help="Count by reason, contract, tenant_id, standing or day; can be repeated. "
+            "[default: reason, contract, tenant_id]",
+        ),
+    ] = None,
+    contract: filters.Contract = None,
+    reason: filters.Reason = None,
+    tenant: filters.Tenant = None,
+    topic: filters.Topic = None,
+    partition: filters.Partition = None,
+    offsets: filters.Offsets = None,
+    appended_from: filters.AppendedFrom = None,
+    appended_before: filters.AppendedBefore = None,
+    committed_from: filters.CommittedFrom = None,
+    committed_before: filters.CommittedBefore = None,
+    outcome: filters.Outcome = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Count dead letters by reason, contract, tenant or day, and by what became of them."""
+    from lake.dead_letters.reading import GROUPINGS, LetterReader
+    from lakeward.console import console
+    from lakeward.letter_report import counts_document, counts_table
+
+    wanted = [one for one in GROUPINGS if one in (by or ("reason", "contract", "tenant_id"))]
+    unknown = sorted(set(by or ()) - set(GROUPINGS))
+    if unknown:
+        raise typer.BadParameter(
+            f"{unknown[0]!r} is none of {', '.join(GROUPINGS)}", param_hint="--by"
+        )
+    selection = filters.selection_of(
+        contract=contract, reason=reason, tenant=tenant, topic=topic, partition=partition,
+        offsets=offsets, appended_from=appended_from, appended_before=appended_before,
+        committed_from=committed_from, committed_before=committed_before, outcome=outcome,
+    )  # fmt: skip
+    with LetterReader(_lake()) as reader:
+        counts = {grouping: reader.counts(grouping, selection) for grouping in wanted}
+    if as_json:
+        console.print_json(data={name: counts_document(one) for name, one in counts.items()})
+        return
+    for name, one in counts.items():
+        console.print(counts_table(name, one))
+
+
+def replay(
+    mend: Annotated[
+        Path | None,
+        typer.Option(
+            "--mend", "-m", metavar="FILE",
+            help="What is to be done to each payload first; docs/reference/mending.md.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show before, after and the verdict; change nothing."),
+    ] = False,
+    sample: Annotated[
+        int, typer.Option(min=0, help="How many letters a dry run shows in full.")
+    ] = 3,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every letter that is no row yet; needed without filters.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many letters.")] = None,
+    tenant_change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-tenant-change", metavar="OLD=NEW",
+            help="Letters of tenant OLD may become events of tenant NEW; otherwise such a letter "
+            "fails. Can be repeated.",
+        ),
+    ] = None,
+    contract: filters.Contract = None,
+    reason: filters.Reason = None,
+    tenant: filters.Tenant = None,
+    topic: filters.Topic = None,
+    partition: filters.Partition = None,
+    offsets: filters.Offsets = None,
+    appended_from: filters.AppendedFrom = None,
+    appended_before: filters.AppendedBefore = None,
+    committed_from: filters.CommittedFrom = None,
+    committed_before: filters.CommittedBefore = None,
+    outcome: filters.Outcome = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Take dead letters once more, mended or not; what is right now becomes a row, exactly once.
+
+    Rows keep the Kafka coordinates that their messages had. A letter that fails again stays what it
+    was, and its history says why. Safe beside the writer and beside other replays, and safe to
+    kill: run the same command again. Exit code 1 when letters failed.
+    """
+    from datetime import UTC, datetime
+    from uuid import uuid4
+
+    from ingest.contracts.registry import load_contracts
+    from ingest.settings import IngestSettings
+    from lake.dead_letters.mending import load_mending
+    from lake.dead_letters.replay import ReplayPlan
+    from lake.dead_letters.replay import replay as run
+    from lake.settings import LakeSettings
+    from lake.writer.known_tenants import known_tenants
+    from lakeward.console import console, errors
+    from lakeward.letter_report import print_replayed, replayed_document
+    from lakeward.progress import progress
+    from lakeward.signals import stop_on_signals
+
+    selection = filters.selection_of(
+        contract=contract, reason=reason, tenant=tenant, topic=topic, partition=partition,
+        offsets=offsets, appended_from=appended_from, appended_before=appended_before,
+        committed_from=committed_from, committed_before=committed_before, outcome=outcome,
+    )  # fmt: skip
+    if selection.is_everything and not everything and limit is None:
+        raise typer.BadParameter("name the letters by filters, or give --all")
+    plan = ReplayPlan(
+        selection,
+        None if mend is None else load_mending(mend),
+        _pairs(tenant_change or []),
+        limit,
+        dry_run,
+        sample if dry_run else 0,
+    )
+    ingest = IngestSettings()
+    contracts = load_contracts(ingest.contracts_dir)
+    stopping = stop_on_signals()
+    with progress("replaying", None, "letters") as bar:
+        done = run(
+            _lake(),
+            contracts,
+            known_tenants(ingest, LakeSettings())(),
+            plan,
+            uuid4().hex[:12],
+            now=lambda: datetime.now(UTC),
+            on_progress=lambda count, _total: bar(count),
+            should_stop=stopping.is_set,
+        )
+    if as_json:
+        console.print_json(data=replayed_document(done))
+    else:
+        print_replayed(done)
+    if not done.is_finished:
+        errors.print("interrupted: run the same command again to go on")
+        raise typer.Exit(INTERRUPTED)
+    if done.failed:
+        raise typer.Exit(EXIT_STILL_DEAD)
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to; - writes JSON Lines to standard output.")],
+    form: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", "-f", help="Default: by the name of the file."),
+    ] = None,
+    contract: filters.Contract = None,
+    reason: filters.Reason = None,
+    tenant: filters.Tenant = None,
+    topic: filters.Topic = None,
+    partition: filters.Partition = None,
+    offsets: filters.Offsets = None,
+    appended_from: filters.AppendedFrom = None,
+    appended_before: filters.AppendedBefore = None,
+    committed_from: filters.CommittedFrom = None,
+    committed_before: filters.CommittedBefore = None,
+    outcome: filters.Outcome = None,
+) -> None:
+    """Write dead letters to a file with everything: bytes, coordinates, reason and history.
+
+    JSON Lines has payload and key in base64, and beside it as text where they are UTF-8; Parquet
+    has the bytes. The file may hold personal data.
+    """
+    from lake.dead_letters.export import export as run
+    from lakeward.console import errors
+    from lakeward.progress import progress
+
+    selection = filters.selection_of(
+        contract=contract, reason=reason, tenant=tenant, topic=topic, partition=partition,
+        offsets=offsets, appended_from=appended_from, appended_before=appended_before,
+        committed_from=committed_from, committed_before=committed_before, outcome=outcome,
+    )  # fmt: skip
+    is_stream = str(file) == "-"
+    if form is None:
+        form = ExportFormat.parquet if file.suffix == ".parquet" else ExportFormat.jsonl
+    if is_stream and form is ExportFormat.parquet:
+        raise typer.BadParameter("Parquet needs a file", param_hint="--format")
+    with progress("exporting", None, "letters") as bar:
+        count = run(
+            _lake(), selection, sys.stdout if is_stream else file, form, lambda n, _: bar(n)
+        )
+    if not is_stream:
+        errors.print(f"{count:,} letters in {file}, which may hold personal data", highlight=False)
+
+
+def purge(
+    older_than: Annotated[
+        int | None,
+        typer.Option("--older-than", metavar="DAYS", min=0, help="That came into the lake so many "
+                     "days ago or earlier."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every letter; needed without filters.")
+    ] = False,
+    why: Annotated[str, typer.Option(help="Is kept in the history with each letter.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    contract: filters.Contract = None,
+    reason: filters.Reason = None,
+    tenant: filters.Tenant = None,
+    topic: filters.Topic = None,
+    partition: filters.Partition = None,
+    offsets: filters.Offsets = None,
+    appended_from: filters.AppendedFrom = None,
+    appended_before: filters.AppendedBefore = None,
+    committed_from: filters.CommittedFrom = None,
+    committed_before: filters.CommittedBefore = None,
+    outcome: filters.Outcome = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Delete dead letters for good; ops.dead_letter_history keeps where they were and why.
+
+    The audit stays whole: it counts them as let go. Their bytes stay in older versions of the table
+    until `lakeward maintain` vacuums those. Asks first.
+    """
+    from dataclasses import asdict, replace
+    from datetime import UTC, datetime, timedelta
+    from uuid import uuid4
+
+    from lake.dead_letters.purge import purge as run
+    from lake.dead_letters.reading import LetterReader
+    from lakeward.console import console
+    from lakeward.letter_report import counts_table
+
+    selection = filters.selection_of(
+        contract=contract, reason=reason, tenant=tenant, topic=topic, partition=partition,
+        offsets=offsets, appended_from=appended_from, appended_before=appended_before,
+        committed_from=committed_from, committed_before=committed_before, outcome=outcome,
+    )  # fmt: skip
+    now = datetime.now(UTC)
+    if older_than is not None:
+        before = now - timedelta(days=older_than)
+        given = selection.committed_before
+        selection = replace(
+            selection, committed_before=before if given is None else min(before, given)
+        )
+    if selection.is_everything and not everything:
+        raise typer.BadParameter("name the letters by filters or --older-than, or give --all")
+    lake = _lake()
+    if not yes:
+        with LetterReader(lake) as reader:
+            total = reader.count(selection)
+            console.print(counts_table("reason", reader.counts("reason", selection)))
+        typer.confirm(f"Delete these {total:,} dead letters for good?", abort=True)
+    done = run(lake, selection, uuid4().hex[:12], now=lambda: datetime.now(UTC), why=why)
+    if as_json:
+        console.print_json(data=asdict(done))
+        return
+    console.print(f"{done.letters:,} letters are let go", highlight=False)
+    if done.finished:
+        console.print(f"{done.finished:,} more, of a purge that was cut off", highlight=False)
+    if done.unsettled:
+        console.print(
+            f"{done.unsettled:,} left alone: the writer is about to take them up", highlight=False
+        )
+
+
+def _lake() -> Lake:
+    from lake.settings import LakeSettings
+    from lake.tables import Lake
+
+    return Lake(LakeSettings().root)
+
+
+def _pairs(texts: list[str]) -> frozenset[tuple[str, str]]:
+    found = set()
+    for text in texts:
+        old, separator, new = text.partition("=")
+        if not (separator and old.strip() and new.strip()):
+            raise typer.BadParameter(f"{text!r} is no OLD=NEW", param_hint="--allow-tenant-change")
+        found.add((old.strip(), new.strip()))
+    return frozenset(found)
