@@ -31,6 +31,7 @@ from lake.build_write import buckets_of, write
 from lake.duck import delta_scan, prepare, quote_name, quote_text
 from lake.errors import BuildError
 from lake.increments import DateRange, Plan, Reach, plan
+from lake.live_texts import LiveText, keep_texts
 from lake.model_table import append
 from lake.settings import LakeSettings
 from lake.tables import LAYERS, Lake, Layer
@@ -89,6 +90,8 @@ class Plugin(BasePlugin):
             answer["buckets"] = sorted((name, str(day)) for name, day in found)
         elif verb == "advance":
             answer.update(self._advance(label))
+        elif verb == "live_views":
+            keep_texts(self._lakes.own, [_live_text(text) for text in request["texts"]])
         elif verb == "write":
             answer.update(self._write(label, request))
         else:
@@ -248,6 +251,10 @@ def _reaches(label: str, request: dict[str, Any]) -> dict[str, Reach]:
             hint=f"it reads {', '.join(request['upstreams'])}",
         )
     return {name: Reach(**days) for name, days in request["touches"].items()}
+
+
+def _live_text(text: dict[str, Any]) -> LiveText:
+    return LiveText(text["kind"], text["name"], tuple(text["key"]), str(text["sql"]))
 
 
 def _absolute(root: str) -> str:

@@ -22,11 +22,13 @@ from lake.as_of import AsOf, Head
 from lake.duck import connect, delta_scan, quote_name, quote_text
 from lake.errors import QueryError
 from lake.inventory import require_tables
+from lake.live import SCHEMA, define_live_views
 from lake.query_names import check_names
 from lake.tables import LAYERS, Lake, Layer
 from lake.tenant_share import SHARED, TenantShare
 
 FETCH_ROWS = 10_000
+_LIVE = re.compile(rf"\b{SCHEMA}\b", re.IGNORECASE)
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 
 
@@ -34,7 +36,7 @@ _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECAS
 class LeftOut:
     """A table that has no view, and why: it cannot be read, or was not there at that time."""
 
-    layer: Layer
+    layer: str
     name: str
     reason: str
 
@@ -67,6 +69,8 @@ class LakeReader:
         require_tables(lake)
         self._lake = lake
         self._share = share
+        self._has_live_to_come = share is None and isinstance(as_of, Head)
+        self._has_no_live = not self._has_live_to_come
         self.left_out: list[LeftOut] = []
         tables = [(layer, name) for layer in LAYERS for name in lake.names(layer)]
         as_of.check(tables)
@@ -153,6 +157,18 @@ class LakeReader:
         query = check_is_query(sql)
         if self._share is not None:
             check_names(query)
+        if self._has_live_to_come and _LIVE.search(query):
+            self._bring_live()
+
+    def _bring_live(self) -> None:
+        """Define the live views, when a query is the first to name their schema.
+
+        They are of now and of all tenants: a reader of the past, or of one tenant, has none.
+        """
+        self._has_live_to_come = False
+        for line in define_live_views(self._lake, self._connection):
+            name, _, reason = line.partition(": ")
+            self.left_out.append(LeftOut(SCHEMA, name.rpartition(".")[2], reason))
 
     def _define_share(self, share: TenantShare, as_of: AsOf) -> None:
         for one in share.not_shared:
@@ -193,6 +209,8 @@ class LakeReader:
         hint = None
         if isinstance(error, duckdb.CatalogException):
             hint = "`lakeward tables` lists what there is; a table's name is <layer>.<table>"
+            if self._has_no_live and _LIVE.search(text):
+                hint = "live views are of now and of all tenants: ask gold instead"
         for gone in self.left_out:
             if re.search(rf"\b{re.escape(gone.name)}\b", text):
                 hint = f"{gone.layer}.{gone.name} is left out: {gone.reason}"

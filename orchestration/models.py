@@ -30,6 +30,7 @@ from lake.settings import LakeSettings
 from lake.tables import Lake, Layer
 from orchestration.table_metadata import table_facts, table_metadata
 from orchestration.translator import LayerTranslator
+from serving.catalog import build_catalog, catalog_path
 
 MODEL_LAYERS: tuple[Layer, ...] = ("silver", "gold")
 POOL = "models"
@@ -98,10 +99,22 @@ def _layer_assets(
     )
     def models(context: AssetExecutionContext) -> Iterator[Event]:
         result = follow(context, dbt.stream(build_arguments(context)))
-        yield from events_of(context, result, Lake(dbt.settings.root))
+        lake = Lake(dbt.settings.root)
+        yield from events_of(context, result, lake)
+        if layer == "gold":
+            renew_catalog(context, lake, dbt.settings)
         raise_failures(result)
 
     return models
+
+
+def renew_catalog(context: AssetExecutionContext, lake: Lake, settings: LakeSettings) -> None:
+    """Let the catalog's live views begin where gold now ends, and show new tables."""
+    result = build_catalog(lake, catalog_path(settings.home))
+    if result.is_changed:
+        context.log.info(f"catalog {result.path}: {result.tables} views")
+    for line in result.left_out:
+        context.log.warning(f"left out of the catalog: {line}")
 
 
 def build_arguments(context: AssetExecutionContext) -> list[str]:

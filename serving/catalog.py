@@ -2,10 +2,11 @@
 
 It holds no data, so readers never wait for a build and never block one: a view reads the Delta
 table's head each time it is asked (ADR 051). The file itself is replaced, in one rename, only when
-the list of views changes; whoever has the old file open goes on reading the same tables.
+the list of views changes, or the moment from which the live views look at bronze (ADR 053);
+whoever has the old file open goes on reading the same tables.
 
 A tenant's catalog has views of its own rows only, or, as a copy, the rows themselves. ADR 056 says
-which of the two keeps somebody from seeing more.
+which of the two keeps somebody from seeing more. It has no live views.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from deltalake.exceptions import DeltaError
 
 from lake.duck import DELTA, HTTPFS, connect, delta_scan, extension_file, quote_name, quote_text
 from lake.errors import LakePathError, QueryError
+from lake.live import define_live_views
 from lake.tables import LAYERS, Lake, Layer
 from lake.tenant_share import TenantShare
 
@@ -94,6 +96,9 @@ def build_catalog(
                 f"{one.layer}.{one.name}: {one.reason}"
                 for one in (share.not_shared if share else ())
             )
+            if share is None and not copy:
+                with connect(lake, beside) as connection:
+                    left_out += tuple(define_live_views(lake, connection))
             wanted = _read_views(beside) or []
             is_changed = copy or not path.exists() or _read_views(path) != wanted
             if is_changed:

@@ -2,7 +2,7 @@
    fct_campaign_1m and, without minutes, of fct_campaign_daily. A ratio of nothing is null. #}
 {% macro campaign_metrics(date_name, minutes=none) -%}
 with
-{%- if minutes %} {{ touched_windows([ref('stg_ad_events')], minutes) }}{% endif %}
+{%- if minutes %} {{ live_steps([ref('stg_ad_events')], minutes) }}{% endif %}
 ad_events as (
     select
         tenant_id,
@@ -14,6 +14,7 @@ ad_events as (
         cost_usd
     from {{ ref('stg_ad_events') }}
     where {{ in_scope('event_date') }}
+    {%- if minutes %} and {{ in_touched_days() }}{% endif %}
 ),
 
 final as (
@@ -29,10 +30,10 @@ final as (
         count(*) filter (where event_type = 'click') as click_count,
         count(*) filter (where event_type = 'conversion') as conversion_count,
         cast(coalesce(sum(cost_usd), 0) as decimal(18, 4)) as spend_usd,
-        click_count / nullif(impression_count, 0) as ctr,
+        {{ share_of('click_count', 'impression_count') }} as ctr,
         {{ cost_each('spend_usd', 'click_count') }} as cpc_usd,
         {{ cost_each('spend_usd', 'conversion_count') }} as cpa_usd,
-        conversion_count / nullif(click_count, 0) as conversion_rate
+        {{ share_of('conversion_count', 'click_count') }} as conversion_rate
     from ad_events
     {%- if minutes %}
     where {{ in_windows() }}

@@ -6,8 +6,9 @@
 {# Activity, conversions, revenue and load time by window of so many minutes: the one text of
    fct_metrics_1m, _5m, _15m and _60m. A day must be a whole number of windows. #}
 {% macro metrics_by_window(minutes) -%}
-with {{ touched_windows([ref('stg_clickstream'), ref('stg_registrations'), ref('stg_conversions')], minutes) }}
-page_events as (
+with {{ live_steps([ref('stg_clickstream'), ref('stg_registrations'), ref('stg_conversions')], minutes) }}
+-- Two steps read these, of a live view with a filter each.
+page_events as {% if is_live() %}not materialized {% endif %}(
     select
         tenant_id,
         event_date,
@@ -21,7 +22,7 @@ page_events as (
         page_load_ms,
         channel
     from {{ ref('stg_clickstream') }}
-    where {{ in_scope('event_date') }}
+    where {{ in_scope('event_date') }} and {{ in_touched_days() }}
 ),
 
 registrations as (
@@ -32,7 +33,7 @@ registrations as (
         {{ window_start(minutes) }} as window_start,
         site_id
     from {{ ref('stg_registrations') }}
-    where {{ in_scope('event_date') }}
+    where {{ in_scope('event_date') }} and {{ in_touched_days() }}
 ),
 
 conversions as (
@@ -45,7 +46,7 @@ conversions as (
         amount_usd,
         is_purchase
     from {{ ref('stg_conversions') }}
-    where {{ in_scope('event_date') }}
+    where {{ in_scope('event_date') }} and {{ in_touched_days() }}
 ),
 
 happenings as (

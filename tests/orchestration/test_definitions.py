@@ -35,6 +35,7 @@ SILVER = {
     "silver/int_experiment_events",
     "silver/int_sessions",
     "silver/int_user_days",
+    "silver/int_touches",
     "silver/sites",
     "silver/stg_ad_events",
     "silver/stg_app_events",
@@ -48,6 +49,7 @@ GOLD = {
     "gold/dim_sites",
     "gold/fct_active_users",
     "gold/fct_activity_heatmap",
+    "gold/fct_attribution_daily",
     "gold/fct_campaign_1m",
     "gold/fct_campaign_daily",
     "gold/fct_conversations",
@@ -71,6 +73,7 @@ UNDATED = {"gold/dim_sites", "gold/fct_experiments"}
 NOT_EXPECTED = {
     "silver/experiments",
     "silver/int_experiment_events",
+    "silver/int_touches",
     "silver/int_user_days",
     "silver/sites",
     "silver/stg_rejected_events",

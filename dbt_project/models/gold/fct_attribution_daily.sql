@@ -1,0 +1,115 @@
+{{
+    config(
+        incremental_strategy='replace_buckets',
+        partition_by=['tenant_id', 'attribution_date'],
+        meta={'reads': 'rows'},
+    )
+}}
+
+{%- set days = var('attribution_lookback_days') %}
+{%- set lookback = "interval '" ~ days ~ " days'" %}
+
+{#- A new touch changes the days on which the user, or the visit, bought within the lookback. -#}
+{%- set new_touches_sql %}
+    select * from {{ new_rows(ref('int_touches')) }}
+{%- endset %}
+{%- set new_touches = stage_rows('new_touches', new_touches_sql) if is_incremental() else '' %}
+{%- set touched_sql %}
+    select tenant_id, event_date from {{ new_rows(ref('stg_conversions')) }}
+    where is_purchase
+    {%- for key in ('user_id', 'session_id') %}
+    union
+    select bought.tenant_id, bought.event_date
+    from {{ ref('stg_conversions') }} as bought
+    inner join {{ new_touches }} as touched
+        on bought.tenant_id = touched.tenant_id
+        and bought.{{ key }} = touched.{{ key }}
+        and bought.event_at between touched.touched_at and touched.touched_at + {{ lookback }}
+    where
+        bought.is_purchase
+        and bought.event_date in (
+            select touch_date + cast(n as integer)
+            from {{ new_touches }}, generate_series(0, {{ days }}) as later (n)
+        )
+    {%- endfor %}
+{%- endset %}
+{%- if is_incremental() %}{% do replaces_buckets(touched_sql) %}{% endif %}
+{%- set scope = in_buckets_of(touched_sql, 'event_date') if is_incremental() else in_scope('event_date') %}
+
+with purchases as (
+    select * from {{ ref('stg_conversions') }}
+    where is_purchase and {{ scope }}
+),
+
+touches as (
+    select * from {{ ref('int_touches') }}
+    where
+        touch_date in (
+            select event_date - cast(n as integer)
+            from
+                (select distinct event_date from purchases),
+                generate_series(0, {{ days }}) as earlier (n)
+        )
+),
+
+-- By the user, and by the visit in which was bought: its first page may have been seen before the
+-- user signed in. `union` keeps a touch once that is found both ways.
+led_to as (
+    {%- for key in ('user_id', 'session_id') %}
+    select
+        purchases.tenant_id,
+        purchases.conversion_id,
+        touches.touched_at,
+        touches.touch_source,
+        touches.event_id,
+        coalesce(touches.campaign_id, 'none') as campaign_id,
+        touches.channel
+    from purchases
+    inner join touches
+        on purchases.tenant_id = touches.tenant_id
+        and purchases.{{ key }} = touches.{{ key }}
+        and purchases.event_at between touches.touched_at and touches.touched_at + {{ lookback }}
+    where not purchases.is_date_clamped
+    {%- if not loop.last %}
+    union
+    {%- endif %}
+    {%- endfor %}
+),
+
+credited as (
+    {%- for model, pick in (('first_touch', 'arg_min'), ('last_touch', 'arg_max')) %}
+    select
+        '{{ model }}' as attribution_model,
+        tenant_id,
+        conversion_id,
+        {{ pick }}(campaign_id, (touched_at, touch_source, event_id)) as campaign_id,
+        {{ pick }}(channel, (touched_at, touch_source, event_id)) as channel
+    from led_to
+    group by tenant_id, conversion_id
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+models as (
+    select unnest(['first_touch', 'last_touch']) as attribution_model
+),
+
+final as (
+    select
+        purchases.tenant_id,
+        purchases.event_date as attribution_date,
+        models.attribution_model,
+        coalesce(credited.campaign_id, 'none') as campaign_id,
+        coalesce(credited.channel, 'unattributed') as channel,
+        {{ purchase_count() }} as purchase_count,
+        {{ payer_count() }} as payer_count,
+        {{ revenue_usd() }} as revenue_usd
+    from purchases
+    cross join models
+    left join credited using (attribution_model, tenant_id, conversion_id)
+    group by all
+)
+
+select * from final
