@@ -10,9 +10,11 @@ from functools import partial
 from deltalake.exceptions import DeltaError
 
 from expectations.bronze import bronze_suite, dead_letter_suite
+from expectations.distribution import distribution_suite
 from expectations.errors import CheckScopeError
 from expectations.gold import gold_suite
 from expectations.reconciliation import NotComparableError, reconciliation_suite
+from expectations.references import EVENTS, EXPERIMENTS, exposure_suite
 from expectations.silver import (
     REJECTED,
     SESSIONS,
@@ -108,6 +110,7 @@ def _makers(
     lake: Lake, contracts: tuple[Contract, ...], there: dict[str, list[str]], now: datetime
 ) -> Iterator[tuple[TableRef, Callable[[], Suite | None]]]:
     """Yield the table of each suite that there may be, and what makes the suite."""
+    today = now.date().isoformat()
     for contract in contracts:
         if contract.name in there["bronze"]:
             yield ("bronze", contract.name), partial(bronze_suite, contract)
@@ -119,9 +122,12 @@ def _makers(
         if table not in there["silver"]:
             continue
         yield ("silver", table), partial(_silver, lake, contract)
-        yield ("silver", table), partial(volume_suite, contract, now.date().isoformat())
+        yield ("silver", table), partial(volume_suite, contract, today)
+        yield ("silver", table), partial(_distribution, lake, contract, today)
         if contract.name in there["bronze"] and REJECTED in there["silver"]:
             yield ("silver", table), partial(reconciliation_suite, lake, contract)
+    if {EVENTS, EXPERIMENTS} <= set(there["silver"]):
+        yield ("silver", EVENTS), partial(exposure_suite, today)
     if SESSIONS in there["silver"]:
         yield ("silver", SESSIONS), session_suite
     for name in there["gold"]:
@@ -134,6 +140,11 @@ def _makers(
 def _silver(lake: Lake, contract: Contract) -> Suite:
     table = lake.open("silver", silver_table(contract))
     return silver_suite(contract, {field.name for field in table.schema().fields})
+
+
+def _distribution(lake: Lake, contract: Contract, today: str) -> Suite | None:
+    table = lake.open("silver", silver_table(contract))
+    return distribution_suite(contract, {field.name for field in table.schema().fields}, today)
 
 
 def _gold(lake: Lake, name: str) -> Suite | None:

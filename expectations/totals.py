@@ -46,6 +46,30 @@ TOTALS: dict[TableRef, tuple[Total, ...]] = {
             "a visit is missing from the funnel, or counted twice",
         ),
     ),
+    ("gold", "fct_events_by_channel"): (
+        Total(
+            "event_count",
+            "stg_app_events",
+            "count(*)",
+            "a product event is missing from gold, or counted twice",
+        ),
+    ),
+    ("gold", "fct_activity_heatmap"): (
+        Total(
+            "event_count",
+            "stg_app_events",
+            "count(*)",
+            "a product event is missing from the heatmap, or counted twice",
+        ),
+    ),
+    ("gold", "fct_conversations"): (
+        Total(
+            "event_count",
+            "stg_app_events",
+            f"count(*) filter (conversation_id is not null and {CLOCK})",
+            "an event is in no conversation, or in two",
+        ),
+    ),
     ("gold", "fct_revenue_daily"): (
         Total(
             "gross_usd",

@@ -30,13 +30,13 @@ from lake.dbt_run import backfill_args
 from lake.tables import Lake, Layer
 from orchestration.keys import table_key
 from orchestration.models import (
-    BUILD_RETRIES,
     MODEL_LAYERS,
     POOL,
     DbtCommand,
     follow,
     raise_failures,
 )
+from orchestration.retries import BUILD_RETRIES
 from orchestration.settings import OrchestrationSettings
 from orchestration.table_metadata import table_facts, table_metadata
 

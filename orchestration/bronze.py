@@ -10,12 +10,9 @@ from dagster import (
     AssetExecutionContext,
     AssetsDefinition,
     AssetSpec,
-    Backoff,
     FreshnessPolicy,
-    Jitter,
     MaterializeResult,
     MetadataValue,
-    RetryPolicy,
     multi_asset,
 )
 
@@ -27,14 +24,11 @@ from lake.settings import LakeSettings
 from lake.tables import DEAD_LETTERS, Lake
 from orchestration.keys import table_key, topic_key
 from orchestration.owners import dagster_owners
+from orchestration.retries import BROKER_RETRIES
 from orchestration.table_metadata import table_facts, table_metadata
 
 GROUP = "bronze"
 KINDS = {"deltalake"}
-BROKER_RETRIES = RetryPolicy(
-    max_retries=3, delay=5, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS
-)
-"""For what passes by itself: a broker that restarts, an object store that does not answer."""
 
 
 def bronze_assets(

@@ -12,6 +12,7 @@ from lake.maintenance.run import Maintained, Options, Step, maintain
 from lake.settings import LakeSettings
 from lake.tables import Lake
 from orchestration.jobs import COMPACT_JOB, MAINTAIN_JOB
+from orchestration.retries import STORE_RETRIES
 
 COMPACT_STEPS: frozenset[Step] = frozenset({"compact", "fold", "checkpoint", "clean"})
 """What pays off many times a day: few files make each commit and each query quick."""
@@ -20,7 +21,10 @@ COMPACT_STEPS: frozenset[Step] = frozenset({"compact", "fold", "checkpoint", "cl
 def maintain_job(lake: Lake, settings: LakeSettings) -> JobDefinition:
     """Return the job that does everything, and fails when a table could not be maintained."""
 
-    @op(description="Merges small files, makes checkpoints, vacuums, shortens the logs.")
+    @op(
+        description="Merges small files, makes checkpoints, vacuums, shortens the logs.",
+        retry_policy=STORE_RETRIES,
+    )
     def look_after_the_tables(context: OpExecutionContext) -> None:
         _run(context, lake, Options.of(settings))
 
@@ -34,7 +38,7 @@ def maintain_job(lake: Lake, settings: LakeSettings) -> JobDefinition:
 def compact_job(lake: Lake, settings: LakeSettings) -> JobDefinition:
     """Return the job that merges small files, often."""
 
-    @op(description="Merges small files, and makes checkpoints.")
+    @op(description="Merges small files, and makes checkpoints.", retry_policy=STORE_RETRIES)
     def merge_small_files(context: OpExecutionContext) -> None:
         _run(context, lake, replace(Options.of(settings), steps=COMPACT_STEPS))
 

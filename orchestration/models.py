@@ -16,18 +16,16 @@ from dagster import (
     AssetCheckSeverity,
     AssetExecutionContext,
     AssetsDefinition,
-    Backoff,
     Failure,
-    Jitter,
     MaterializeResult,
     MetadataValue,
-    RetryPolicy,
 )
 from dagster_dbt import dbt_assets
 
 from lake.dbt_run import DbtResult, NodeResult, Progress, run_dbt
 from lake.settings import LakeSettings
 from lake.tables import Lake, Layer
+from orchestration.retries import BUILD_RETRIES
 from orchestration.table_metadata import table_facts, table_metadata
 from orchestration.translator import LayerTranslator
 from serving.catalog import build_catalog, catalog_path
@@ -36,10 +34,6 @@ MODEL_LAYERS: tuple[Layer, ...] = ("silver", "gold")
 POOL = "models"
 """One run at a time builds models; ``dagster.yaml`` gives each pool one place."""
 UNIQUE_ID = "dagster_dbt/unique_id"
-BUILD_RETRIES = RetryPolicy(
-    max_retries=2, delay=10, backoff=Backoff.EXPONENTIAL, jitter=Jitter.PLUS_MINUS
-)
-"""For a build that met another one, or a store that did not answer. A test that fails is final."""
 
 Event = MaterializeResult[None] | AssetCheckResult
 

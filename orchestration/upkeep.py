@@ -21,6 +21,7 @@ from dagster import (
 from lake.audit import AuditReport, audit
 from lake.tables import Lake
 from orchestration.jobs import AUDIT_JOB, FORGET_JOB
+from orchestration.retries import STORE_RETRIES
 
 SHOWN_FINDINGS = 20
 RUNS_AT_ONCE = 500
@@ -30,7 +31,10 @@ FINISHED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus
 def audit_job(lake: Lake) -> JobDefinition:
     """Return the job that proves the promise, and fails when it does not hold."""
 
-    @op(description="Every offset up to the stored one is in the lake exactly once.")
+    @op(
+        description="Every offset up to the stored one is in the lake exactly once.",
+        retry_policy=STORE_RETRIES,
+    )
     def prove_the_promise(context: OpExecutionContext) -> None:
         report = audit(lake)
         context.add_output_metadata(

@@ -60,6 +60,13 @@ def test_bronze_is_silver_and_duplicates_and_rejected_by_count(
         dict(lake.select("select contract, count(*) from {silver.stg_rejected_events} group by 1"))
     )
     assert sum(rejected.values()) > 0
+    reported = {
+        row[0]: row[1:]
+        for row in lake.select(
+            "select contract, sum(row_count), sum(event_count), sum(duplicate_count), "
+            "sum(rejected_count) from {gold.rpt_data_quality_daily} group by 1"
+        )
+    }
     allowed = {
         "clickstream": ("event_id", "event_type <> 'stare'"),
         "conversions": ("conversion_id", "conversion_type <> 'gift'"),
@@ -76,3 +83,15 @@ def test_bronze_is_silver_and_duplicates_and_rejected_by_count(
         [(silver,)] = lake.select(f"select count(*) from {{silver.stg_{contract}}}")
         assert silver == keys
         assert rows == silver + (kept - keys) + rejected[contract]
+        assert reported[contract] == (rows, silver, kept - keys, rejected[contract])
+    assert lake.select(
+        "select sum((null_counts ->> '$.country')::bigint) from {gold.rpt_data_quality_daily} "
+        "where contract = 'clickstream'"
+    ) == lake.select("select count(*) from {bronze.clickstream} where country is null")
+    assert lake.select(
+        "select tenant_id, newest_event_at, event_count from {gold.rpt_freshness} "
+        "where contract = 'conversions' order by 1"
+    ) == lake.select(
+        "select tenant_id, max(event_at), count(*) from {silver.stg_conversions} "
+        "group by 1 order by 1"
+    )

@@ -108,3 +108,50 @@ def test_a_model_of_the_users_own_gets_the_rules_for_amounts(small: SmallLake) -
     mine = pa.table({"tenant_id": ["acme"], "refund_usd": [-1.0], "delta": [-1.0]})
     write_deltalake(small.lake.uri("gold", "fct_mine"), mine)
     assert failures(small, "gold.fct_mine") == ["refund_usd is not negative"]
+
+
+@pytest.mark.parametrize(("last_day", "holds"), [(0.5, True), (0.7, True), (0.95, False)])
+def test_a_day_of_other_kinds_of_events_warns_and_names_the_value(
+    small: SmallLake, last_day: float, holds: bool
+) -> None:
+    """Half of the payments are in ETH on most days."""
+    rows = [
+        small.conversion(
+            f"{day}-{n}",
+            occurred_at=NOW - timedelta(days=6 - day),
+            payment_method="ETH" if n < 200 * (last_day if day == 5 else 0.5) else "BTC",
+        )
+        for day in range(6)
+        for n in range(200)
+    ]
+    small.write_bronze(rows)
+    small.write_silver(rows)
+    table = "silver.stg_conversions"
+    report = run(small.lake, CONTRACTS, data_docs=small.docs, now=NOW, tables=[table])
+    found = [rule for _, rule in report.failures("warn") if "kinds" in rule.rule]
+    assert (found == []) is holds
+    if not holds:
+        assert found[0].sample[0]["column_name"] == "payment_method"
+        assert found[0].sample[0]["its_usual_share"] == 0.5
+
+
+def test_an_exposure_to_an_experiment_that_nobody_knows_warns(small: SmallLake) -> None:
+    seed = {"tenant_id": ["*"], "experiment_id": ["hero"], "variant": ["control"]}
+    write_deltalake(small.lake.uri("silver", "experiments"), pa.table(seed))
+    shown = ["control", "purple"]
+    events = pa.table(
+        {
+            "tenant_id": ["acme"] * 2,
+            "event_id": ["e1", "e2"],
+            "user_id": ["u1", "u2"],
+            "event_type": ["experiment_exposure"] * 2,
+            "event_date": pa.array([NOW.date()] * 2, pa.date32()),
+            "properties": [f'{{"experiment_id": "hero", "variant": "{v}"}}' for v in shown],
+        }
+    )
+    write_deltalake(small.lake.uri("silver", "stg_app_events"), events)
+    table = "silver.stg_app_events"
+    report = run(small.lake, CONTRACTS, data_docs=small.docs, now=NOW, tables=[table])
+    ((_, found),) = report.failures("warn")
+    assert found.rule == "an exposure names an experiment and a variant of the seed"
+    assert [row["variant"] for row in found.sample] == ["purple"]

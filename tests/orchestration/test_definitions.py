@@ -32,6 +32,7 @@ BRONZE = {
 }
 SILVER = {
     "silver/experiments",
+    "silver/int_arrivals",
     "silver/int_experiment_events",
     "silver/int_sessions",
     "silver/int_user_days",
@@ -49,6 +50,7 @@ GOLD = {
     "gold/dim_sites",
     "gold/fct_active_users",
     "gold/fct_activity_heatmap",
+    "gold/fct_anomalies",
     "gold/fct_attribution_daily",
     "gold/fct_campaign_1m",
     "gold/fct_campaign_daily",
@@ -67,11 +69,19 @@ GOLD = {
     "gold/fct_revenue_daily",
     "gold/fct_screen_flows",
     "gold/fct_sessions",
+    "gold/rpt_data_quality_daily",
+    "gold/rpt_freshness",
 }
-UNDATED = {"gold/dim_sites", "gold/fct_experiments"}
+UNDATED = {
+    "gold/dim_sites",
+    "gold/fct_anomalies",
+    "gold/fct_experiments",
+    "gold/rpt_freshness",
+}
 """Gold that is not about days."""
 NOT_EXPECTED = {
     "silver/experiments",
+    "silver/int_arrivals",
     "silver/int_experiment_events",
     "silver/int_touches",
     "silver/int_user_days",
