@@ -1,4 +1,4 @@
-"""What a command shows of one tenant: its share of the lake."""
+"""What commands about one tenant have in common: its share of the lake, and who asks."""
 
 from __future__ import annotations
 
@@ -24,3 +24,11 @@ def share_for(lake: Lake, tenant_id: str) -> TenantShare:
             soft_wrap=True,
         )
     return share
+
+
+def user_of(named: str | None) -> str:
+    """Return whom the audit log names: ``named``, or the user of this system."""
+    import getpass
+    import os
+
+    return named or os.environ.get("SUDO_USER") or getpass.getuser()

@@ -26,8 +26,9 @@ from orchestration.backfill import backfill_asset
 from orchestration.bronze import bronze_assets
 from orchestration.checks import expectation_checks
 from orchestration.dbt_manifest import load_manifest
+from orchestration.deprovision import deprovision_job, sweep_job
 from orchestration.freshness import event_date_columns, freshness_checks, written_within
-from orchestration.jobs import BUILD_JOB, COMPACT_JOB, EVERYTHING_JOB, MAINTAIN_JOB
+from orchestration.jobs import BUILD_JOB, COMPACT_JOB, EVERYTHING_JOB, MAINTAIN_JOB, SWEEP_JOB
 from orchestration.keys import table_key
 from orchestration.maintenance import compact_job, maintain_job
 from orchestration.models import MODEL_LAYERS, DbtCommand, model_assets
@@ -100,6 +101,8 @@ def wire(
             maintain_job(lake, lake_settings),
             forget_job(settings.run_retention_days),
             provision_job(ingest, contracts),
+            deprovision_job(ingest, lake, lake_settings, contracts),
+            sweep_job(ingest, lake, lake_settings, contracts),
         ],
         sensors=[bronze_sensor(contracts, lake, settings), *alert_sensors(settings)],
         schedules=[
@@ -107,6 +110,7 @@ def wire(
             _schedule("audit_daily", "audit", settings.audit_cron),
             _schedule("compact_often", COMPACT_JOB, settings.compact_cron),
             _schedule("maintain_daily", MAINTAIN_JOB, settings.maintain_cron),
+            _schedule("sweep_deprovisioned_daily", SWEEP_JOB, settings.maintain_cron),
             _schedule("forget_old_runs_daily", "forget_old_runs", FORGET_CRON),
         ],
     )

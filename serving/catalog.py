@@ -71,6 +71,22 @@ def tenant_catalog_path(home: Path, tenant_id: str) -> Path:
     return home / "serving" / "tenants" / f"{quote(tenant_id, safe='')}.duckdb"
 
 
+def forget_tenant(home: Path, tenant_id: str) -> bool:
+    """Delete the catalog of a tenant, where it usually is; False when there is none.
+
+    Raises:
+        LakePathError: it cannot be deleted.
+    """
+    path = tenant_catalog_path(home, tenant_id)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise LakePathError(f"the catalog {path} cannot be deleted: {error}") from error
+    return True
+
+
 def build_catalog(
     lake: Lake, path: Path, share: TenantShare | None = None, *, copy: bool = False
 ) -> CatalogResult:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lakeward.deprovision import deprovision
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
@@ -75,6 +77,7 @@ def register(app: typer.Typer) -> None:
     group.command()(add_key)
     group.command()(rotate_key)
     group.command()(revoke_key)
+    group.command()(deprovision)
     group.command()(log)
     group.command()(migrate)
     app.add_typer(group, name="tenant")
@@ -313,10 +316,9 @@ def _made_registry() -> Registry:
 
 
 def _who(named: str | None) -> str:
-    import getpass
-    import os
+    from lakeward.tenant import user_of
 
-    return named or os.environ.get("SUDO_USER") or getpass.getuser()
+    return user_of(named)
 
 
 def _contracts(text: str | None) -> frozenset[str] | None:

@@ -180,10 +180,12 @@ def test_the_jobs_schedules_and_sensors_are_these(empty_home: Home) -> None:
         "audit",
         "build",
         "compact",
+        "deprovision_tenant",
         "everything",
         "forget_old_runs",
         "maintain",
         "provision_tenant",
+        "sweep_deprovisioned_tenants",
     }
     assert {s.name: (s.job_name, s.cron_schedule) for s in repository.schedule_defs} == {
         "everything_hourly": ("everything", "5 * * * *"),
@@ -191,6 +193,7 @@ def test_the_jobs_schedules_and_sensors_are_these(empty_home: Home) -> None:
         "compact_often": ("compact", "*/10 * * * *"),
         "maintain_daily": ("maintain", "15 2 * * *"),
         "forget_old_runs_daily": ("forget_old_runs", "50 3 * * *"),
+        "sweep_deprovisioned_daily": ("sweep_deprovisioned_tenants", "15 2 * * *"),
     }
     assert {s.name: s.job_name for s in repository.sensor_defs} == {"bronze_versions": "build"}
 
