@@ -97,8 +97,8 @@ def _print(certificate: Certificate) -> None:
     undecided = sum(one.undecided_files for one in certificate.tables)
     if undecided:
         lines.append(
-            f"[yellow]{undecided:,} young files that no commit knows hold rows of it; run this "
-            "again tomorrow, or let `lakeward maintain` delete them when they are old[/]"
+            f"[yellow]{undecided:,} young files that a commit might still bring hold rows of it: "
+            "run this again tomorrow; Dagster's daily sweep does[/]"
         )
     if certificate.kept:
         lines.append(

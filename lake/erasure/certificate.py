@@ -29,12 +29,13 @@ class TableErased:
     rows: int
     """Rows of its present version that were the tenant's."""
     files: int
-    """Files of its present version that held them; each was rewritten or dropped, and deleted."""
+    """Files of its present version that held them; each was rewritten or dropped, and deleted. Of
+    a bronze table that took longer than its log goes back, those of the last run."""
     version: int
     """The table's version that was looked through last, and held none."""
     undecided_files: int = 0
-    """Young files that no commit knows and that hold rows of the tenant: a write died, or is being
-    made and will be refused. `lakeward maintain` deletes them when they are old."""
+    """Files that hold rows of the tenant and that a commit might still bring: what is just being
+    written, and dead letters that were compacted within a day. The next sweep deletes them."""
 
 
 @dataclass(frozen=True, slots=True)

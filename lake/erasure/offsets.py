@@ -25,6 +25,9 @@ ERASED_OFFSETS: Final = "erased_offsets"
 ERASURE: Final = "erasure"
 """The writer's name in the tables that erasures keep."""
 
+COORDINATES: Final = ("_topic", "_topic_id", "_partition", "_offset")
+"""The columns that name the message a row came from."""
+
 Offsets: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 SCHEMA: Final = pa.schema(
@@ -74,8 +77,12 @@ class ErasedOffsets:
         if parts:
             write_deltalake(self._target.open(), pa.concat_tables(parts), mode="append")
 
-    def of(self, table: str) -> dict[Source, Offsets]:
+    def of(self, table: str, erasure_id: str | None = None) -> dict[Source, Offsets]:
         """Return the offsets announced for a bronze table, each once, ascending, by source.
+
+        Args:
+            table: its name.
+            erasure_id: only those of this erasure; None: of all.
 
         Raises:
             LakePathError: they cannot be read.
@@ -84,6 +91,8 @@ class ErasedOffsets:
             return {}
         rows = read_rows(self._lake.open("ops", ERASED_OFFSETS)).cast(SCHEMA)
         rows = rows.filter(pc.equal(rows["table"], table))
+        if erasure_id is not None:
+            rows = rows.filter(pc.equal(rows["erasure_id"], erasure_id))
         named = rows.group_by(["topic", "topic_id", "partition"]).aggregate([]).to_pylist()
         found: dict[Source, Offsets] = {}
         for names in named:
@@ -96,9 +105,9 @@ class ErasedOffsets:
             )
         return found
 
-    def count(self, table: str) -> int:
-        """Return how many offsets were announced for a bronze table, each counted once."""
-        return sum(len(theirs) for theirs in self.of(table).values())
+    def count(self, table: str, erasure_id: str | None = None) -> int:
+        """Return how many offsets ``of`` gives."""
+        return sum(len(theirs) for theirs in self.of(table, erasure_id).values())
 
 
 def runs(offsets: Offsets) -> tuple[Offsets, Offsets]:

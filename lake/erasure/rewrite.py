@@ -31,7 +31,7 @@ from ingest.contracts.exact import TENANT
 from lake.erasure.belonging import Doomed
 from lake.erasure.file_statistics import statistics_of
 from lake.erasure.mark import Mark
-from lake.erasure.offsets import Offsets, by_source
+from lake.erasure.offsets import COORDINATES, Offsets, by_source
 from lake.erasure.reach import Table
 from lake.errors import ErasureError
 from lake.maintenance.compaction import not_understood
@@ -47,8 +47,6 @@ BYTES_A_COMMIT: Final = 512 * 2**20
 
 ATTEMPTS: Final = 20
 """How often in a row a commit is planned anew because others were quicker."""
-
-COORDINATES: Final = ("_topic", "_topic_id", "_partition", "_offset")
 
 File = Mapping[str, Any]
 Announce = Callable[[Mapping[Source, Offsets]], None]
@@ -84,7 +82,7 @@ class TableErasure:
         """Tell whether no file of the present version holds a row of the tenant."""
         return not self._next_group(self._table.open())
 
-    def run(self, announce: Announce | None, now: Callable[[], datetime]) -> tuple[int, int]:
+    def run(self, announce: Announce | None, now: Callable[[], datetime]) -> tuple[int, int, int]:
         """Erase until no file holds a row of the tenant.
 
         Args:
@@ -92,13 +90,14 @@ class TableErasure:
             now: stamps the files.
 
         Returns:
-            How many rows went, and the version that holds none.
+            How many rows went, how many files were replaced or dropped, and the version that holds
+            none.
 
         Raises:
             ErasureError: the table has features that lakeward does not understand, or others kept
                 changing it.
         """
-        erased = conflicts = 0
+        erased = files = conflicts = 0
         while True:
             table = self._table.open()
             why_not = not_understood(table)
@@ -110,7 +109,7 @@ class TableErasure:
             try:
                 group = self._next_group(table)
                 if not group:
-                    return erased, table.version()
+                    return erased, files, table.version()
                 if announce is not None:
                     announce(_united(found.offsets for found in group))
                 self._commit(table, group, now())
@@ -126,6 +125,7 @@ class TableErasure:
             else:
                 conflicts = 0
                 erased += sum(found.rows for found in group)
+                files += len(group)
 
     def _next_group(self, table: DeltaTable) -> list[_Found]:
         """Return some files that hold rows of the tenant; none when the table is clean."""

@@ -84,6 +84,7 @@ def erase_tenant(
         within = reach(lake, dev)
         earlier = ledger.certificates(tenant_id)
         if earlier and not _has_come_back(within, earlier[-1], belonging):
+            _look_again(within, earlier, belonging, now())
             return earlier[-1]
         versions = {table.label: table.open().version() for table in within.tables}
         begun = ledger.begin(tenant_id, versions, now())
@@ -100,6 +101,8 @@ class _Done:
     erasure: TableErasure
     version: int | None = None
     """The last one that was found to hold no row of the tenant."""
+    files: int = 0
+    """Files that this run replaced or dropped."""
     leftovers: Leftovers | None = None
 
 
@@ -154,8 +157,11 @@ class _Erasure:
         announce = None
         if table.has_offsets:
             announce = partial(self._offsets.announce, self._begun.erasure_id, table.name)
-        rows, done.version = done.erasure.run(announce, self._now)
-        done.leftovers = delete_leftovers(table, self._belonging, now=self._now())
+        rows, files, done.version = done.erasure.run(announce, self._now)
+        done.files += files
+        done.leftovers = delete_leftovers(
+            table, self._belonging, now=self._now(), is_fenced=done.files > 0
+        )
         return rows
 
     def _certificate(self, within: Reach) -> Certificate:
@@ -170,7 +176,11 @@ class _Erasure:
         )
 
     def _counted(self, table: Table) -> TableErased:
-        """Count what this erasure did to a table, in whichever run, by its commits."""
+        """Count what this erasure did to a table, in whichever run.
+
+        By its commits; bronze's log is short, so there the announced offsets are counted, all of
+        which are gone now.
+        """
         done = self._done[table.label]
         assert done.version is not None
         assert done.leftovers is not None
@@ -178,13 +188,26 @@ class _Erasure:
         infos = read_commit_infos(table.open(), since, table.lake.storage_options)
         marks = [mark for _, info in infos if (mark := mark_in(info)) is not None]
         mine = [mark for mark in marks if mark.erasure_id == self._begun.erasure_id]
+        rows = sum(mark.rows for mark in mine)
+        if table.has_offsets:
+            rows = self._offsets.count(table.name, self._begun.erasure_id)
         return TableErased(
             table=table.label,
-            rows=sum(mark.rows for mark in mine),
-            files=sum(len(mark.replaced) for mark in mine),
+            rows=rows,
+            files=max(done.files, sum(len(mark.replaced) for mark in mine)),
             version=done.version,
             undecided_files=done.leftovers.undecided,
         )
+
+
+def _look_again(
+    within: Reach, earlier: Iterable[Certificate], belonging: Belonging, now: datetime
+) -> None:
+    """Delete the files that nothing could be said about when a certificate was written."""
+    labels = {t.table for one in earlier for t in one.tables if t.undecided_files}
+    for table in within.tables:
+        if table.label in labels:
+            delete_leftovers(table, belonging, now=now)
 
 
 def _has_come_back(within: Reach, earlier: Certificate, belonging: Belonging) -> bool:

@@ -133,16 +133,21 @@ def test_what_compaction_replaced_is_deleted_too(written: Written) -> None:
     assert written.audit().is_clean
 
 
-def test_a_young_file_that_no_commit_knows_is_counted_and_an_old_one_deleted(
+def test_a_file_that_a_commit_may_still_bring_is_counted_and_deleted_when_it_is_old(
     written: Written,
 ) -> None:
     folder = Path(written.table().file_uris()[0].removeprefix("file://")).parent
-    rows = pa.table({"tenant_id": ["acme"], "_offset": [1]})
-    pq.write_table(rows, folder / "of-a-dead-writer.parquet")
+    rows = written.table().to_pyarrow_table(filters=[("tenant_id", "=", "acme")])
+    pq.write_table(rows, folder / "of-a-writer-that-was-fenced.parquet")
+    place = rows.column_names.index("_offset")
+    rows = rows.set_column(place, "_offset", pa.array(range(900, 900 + rows.num_rows), pa.int64()))
+    pq.write_table(rows, folder / "of-a-writer-at-work.parquet")
     certificate = written.erase()
     assert {t.table: t.undecided_files for t in certificate.tables}["bronze.visits"] == 1
-    assert len(written.is_on_disk(b"acme")) == 1
-    written.write(1)
+    (left,) = written.is_on_disk(b"acme")
+    assert left.endswith("of-a-writer-at-work.parquet")
+    assert written.erase() == certificate
+    assert written.is_on_disk(b"acme") == [left]
     erase_tenant(written.lake, "acme", now=lambda: datetime.now(UTC) + timedelta(days=2))
     assert written.is_on_disk(b"acme") == []
 
