@@ -17,8 +17,12 @@ KEYS = ("_id", "_date", "_at", "_start")
 STEPS = {
     "fct_funnel": (
         ("visit_count", "signup_count", "wallet_connect_count", "purchase_count"),
-        ("visit_count", "loose_signup_count"),
-    )
+        ("visit_count", "visitor_count", "loose_signup_count"),
+    ),
+    "fct_funnel_cohort": (
+        ("visitor_count", "signup_count", "wallet_connect_count", "purchase_count"),
+        ("visitor_count", "loose_signup_count"),
+    ),
 }
 """Model -> columns each of which counts some of what the one before it counts."""
 

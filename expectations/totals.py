@@ -38,6 +38,14 @@ TOTALS: dict[TableRef, tuple[Total, ...]] = {
             "an event is in no session, or in two",
         ),
     ),
+    ("silver", "int_identity"): (
+        Total(
+            "revenue_usd",
+            "stg_conversions",
+            "sum(amount_usd) filter (is_purchase)",
+            "a user is shown with more or less than was paid",
+        ),
+    ),
     ("gold", "fct_funnel"): (
         Total(
             "visit_count",
@@ -82,6 +90,30 @@ TOTALS: dict[TableRef, tuple[Total, ...]] = {
             "stg_conversions",
             "count(*) filter (is_purchase)",
             "a purchase is missing from gold, or counted twice",
+        ),
+    ),
+    ("gold", "fct_revenue_by_site"): (
+        Total(
+            "gross_usd",
+            "stg_conversions",
+            "sum(amount_usd) filter (is_purchase)",
+            "a site shows more or less revenue than was paid",
+        ),
+    ),
+    ("gold", "fct_registrations_daily"): (
+        Total(
+            "registration_count",
+            "stg_registrations",
+            "count(*)",
+            "a registration is missing from gold, or counted twice",
+        ),
+    ),
+    ("gold", "fct_page_performance"): (
+        Total(
+            "page_view_count",
+            "stg_clickstream",
+            "count(*) filter (event_type = 'page_view')",
+            "a page view is missing from gold, or counted twice",
         ),
     ),
     ("gold", "fct_metrics_60m"): (

@@ -137,13 +137,14 @@ class Plugin(BasePlugin):
         )
         with run.lock:
             run.plans[label] = made
-        for upstream in upstreams:
-            if upstream.label in made.new_files:
-                self._publish_new_rows(made, upstream.label)
+        for name, files in made.new_files.items():
+            self._publish_rows(name, files, new_rows_view(made, name))
+        for name, files in made.old_files.items():
+            self._publish_rows(name, files, old_rows_view(made, name))
         return made
 
-    def _publish_new_rows(self, made: Plan, label: str) -> None:
-        """Make a view of the rows that ``label`` got since the model last read it.
+    def _publish_rows(self, label: str, paths: list[str], view: str) -> None:
+        """Make ``view`` the rows of these files of ``label``.
 
         The first branch gives the columns and types of the pinned version: a file that is older
         than a column lacks it, and partition columns are not in the files at all.
@@ -156,8 +157,8 @@ class Plugin(BasePlugin):
         types = {str(row[0]): str(row[1]) for row in columns}
         empty = ", ".join(f"null::{kind} as {quote_name(name)}" for name, kind in types.items())
         sql = f"select {empty} where false"
-        if made.new_files[label]:
-            files = ", ".join(quote_text(path) for path in made.new_files[label])
+        if paths:
+            files = ", ".join(quote_text(path) for path in paths)
             hive = ", ".join(
                 f"{quote_text(name)}: {types[name]}"
                 for name in pinned.table.metadata().partition_columns
@@ -168,7 +169,7 @@ class Plugin(BasePlugin):
                 f"hive_partitioning = {'true' if hive else 'false'}{partitions})"
             )
         with self._current().lock:
-            self._cursor.execute(f"create or replace view {new_rows_view(made, label)} as {sql}")
+            self._cursor.execute(f"create or replace view {view} as {sql}")
 
     def _describe(self, made: Plan) -> dict[str, Any]:
         """Return what the macros need to know, as plain values."""
@@ -177,6 +178,7 @@ class Plugin(BasePlugin):
             "reason": made.reason,
             "nothing": made.has_nothing_to_do,
             "views": {label: new_rows_view(made, label) for label in made.new_files},
+            "old_views": {label: old_rows_view(made, label) for label in made.old_files},
             "first": str(made.dates.first) if made.dates else None,
             "last": str(made.dates.last) if made.dates else None,
             "buckets": None,
@@ -232,6 +234,11 @@ def new_rows_view(made: Plan, label: str) -> str:
     return f"{quote_name(SCRATCH)}.{quote_name(f'{made.own.name}__{label}')}"
 
 
+def old_rows_view(made: Plan, label: str) -> str:
+    """Return the name of the view on the rows of ``label`` that went."""
+    return f"{quote_name(SCRATCH)}.{quote_name(f'{made.own.name}__{label}__old')}"
+
+
 def _split(label: str) -> tuple[Layer, str]:
     layer, _, name = label.partition(".")
     for known in LAYERS:
@@ -250,6 +257,9 @@ def _reaches(label: str, request: dict[str, Any]) -> dict[str, Reach]:
             f"{label}: meta.touches names {', '.join(unknown)}, which it does not read",
             hint=f"it reads {', '.join(request['upstreams'])}",
         )
+    for name, days in request["touches"].items():
+        if not days.keys() <= {"days_before", "days_after"}:
+            raise BuildError(f"{label}: meta.touches of {name} takes days_before and days_after")
     return {name: Reach(**days) for name, days in request["touches"].items()}
 
 

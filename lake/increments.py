@@ -28,8 +28,9 @@ from lake.tables import Lake, Layer
 logger = logging.getLogger(__name__)
 
 Mode = Literal["full", "increment", "backfill"]
-Reads = Literal["rows", "buckets"]
-"""How a model follows its upstreams: by their new rows, or by the partitions that changed."""
+Reads = Literal["rows", "buckets", "changes"]
+"""How a model follows its upstreams: by their new rows, by the partitions that changed, or by the
+rows that came and those that went."""
 
 FENCE = "dbt:build"
 NEVER = -1
@@ -114,7 +115,9 @@ class Plan:
     changes: dict[str, Changes] = field(default_factory=dict)
     """By label of the upstream; increments only."""
     new_files: dict[str, list[str]] = field(default_factory=dict)
-    """Addresses of the added files, for a model that reads rows."""
+    """Addresses of the added files, for a model that reads rows or changes."""
+    old_files: dict[str, list[str]] = field(default_factory=dict)
+    """Addresses of the removed files, for a model that reads changes."""
     reaches: Mapping[str, Reach] = field(default_factory=dict)
     """By label of the upstream: the days that a changed day touches; its own when it is absent."""
     dates: DateRange | None = None
@@ -216,6 +219,7 @@ def plan(
         return everything("the table was restored to an earlier version")
     changes: dict[str, Changes] = {}
     files: dict[str, list[str]] = {}
+    old_files: dict[str, list[str]] = {}
     for upstream in upstreams:
         if upstream.table is None:
             if table.transaction_version(f"dbt:{upstream.label}:absent") != 1:
@@ -231,14 +235,16 @@ def plan(
             found = read_changes(upstream.table, seen, options)
             if not found.is_empty and upstream.label in whole:
                 return everything(f"{upstream.label} has changed")
-            if reads == "rows":
-                if found.removed:
-                    return everything(f"rows of {upstream.label} were removed or rewritten")
+            if reads == "rows" and found.removed:
+                return everything(f"rows of {upstream.label} were removed or rewritten")
+            if reads in ("rows", "changes"):
                 files[upstream.label] = locate_files(upstream.table, found.added, options)
+            if reads == "changes":
+                old_files[upstream.label] = locate_files(upstream.table, found.removed, options)
         except LogGoneError as gone:
             return everything(f"{upstream.label} after version {seen}: {gone}")
         changes[upstream.label] = found
-    return Plan("increment", "", own, upstreams, changes, files, reaches or {})
+    return Plan("increment", "", own, upstreams, changes, files, old_files, reaches or {})
 
 
 def _refuse_foreign(own: Pinned) -> None:

@@ -15,6 +15,7 @@ from dagster import (
 )
 
 from expectations.silver import SESSIONS, silver_table
+from expectations.totals import TOTALS
 from ingest.contracts.registry import ContractSet, load_contracts
 from ingest.settings import IngestSettings
 from lake.dbt_run import PROJECT
@@ -127,7 +128,8 @@ def model_names(manifest: Mapping[str, Any], layer: Layer) -> list[str]:
 
 def silver_expected(contracts: ContractSet) -> set[str]:
     """Return silver's tables of which something is expected."""
-    return {SESSIONS, *(silver_table(contract) for contract in contracts)}
+    totals = {table for layer, table in TOTALS if layer == "silver"}
+    return {SESSIONS, *totals, *(silver_table(contract) for contract in contracts)}
 
 
 def _schedule(name: str, job: str, cron: str) -> ScheduleDefinition:

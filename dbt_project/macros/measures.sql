@@ -58,3 +58,9 @@
 {% macro share_of(part, total) -%}
     {{ part }} / nullif({{ total }}, 0)
 {%- endmacro %}
+
+{# Median of the seconds from one moment to another, exact and interpolated; null when no row has
+   both. #}
+{% macro median_seconds(earlier, later) -%}
+    quantile_cont(epoch_us({{ later }} - {{ earlier }}) / 1000000, 0.5)
+{%- endmacro %}

@@ -250,13 +250,21 @@ class Chance:
         return {
             "event_id": f"p{self._next}",
             "event_type": pick(
-                ["message", "message_reply", "experiment_exposure", "checklist_completed", "search"]
+                [
+                    "message",
+                    "message_reply",
+                    "experiment_exposure",
+                    "checklist_completed",
+                    "search",
+                    "identify",
+                    "alias",
+                ]
             ),
             "channel": pick(["web", "mobile", "chat", "server", None]),
-            "device_id": pick(["d1", "d2", None]),
+            "device_id": pick(["d1", "d2", f"d{self._next}", None]),
             "screen_name": pick([None, "market", "wallet", "news"]),
             "conversation_id": pick([None, "c1", "c2", f"c{self._next // 9}"]),
-            "properties": json.dumps({"bot": pick([True, False]), **shown}),
+            "properties": json.dumps({"bot": pick([True, False]), "previousId": "d2", **shown}),
         }
 
 

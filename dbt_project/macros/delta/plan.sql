@@ -55,6 +55,19 @@
     {{ return(delta_plan().views.get(label) or relation) }}
 {% endmacro %}
 
+{# The rows of an upstream, these columns of them, that came or went since the last run: for an
+   increment of a model with meta.reads 'changes'. Rows that were only written again, with others of
+   their bucket or by compaction, cancel out. #}
+{% macro changed_rows(relation, columns) %}
+    {%- set picked = 'select ' ~ columns | join(', ') ~ ' from ' -%}
+    {%- if not is_incremental() -%}{{ return(picked ~ relation) }}{%- endif -%}
+    {%- set new = picked ~ new_rows(relation) -%}
+    {%- set old = picked ~ delta_plan().old_views[relation.schema ~ '.' ~ relation.identifier] -%}
+    {{ return(
+        '(' ~ new ~ ' except all ' ~ old ~ ') union all (' ~ old ~ ' except all ' ~ new ~ ')'
+    ) }}
+{% endmacro %}
+
 {# A filter on the buckets (tenant, date) that this run recomputes. The plain lists are literals,
    which is what delta_scan can skip files by; the pairs make the filter exact.
 
@@ -141,4 +154,12 @@
 {% macro in_buckets_of(sql, date_column) %}
     {%- if not is_building() -%}{{ return('true') }}{%- endif -%}
     {{ return(in_buckets(delta_call('read_buckets', {'sql': sql}).buckets, date_column)) }}
+{% endmacro %}
+
+{# The day that a query gives, as a literal, so that delta_scan can skip older files; the end of
+   days when it gives none. #}
+{% macro first_day_of(sql) %}
+    {%- if not is_building() -%}{{ return("date '0001-01-01'") }}{%- endif -%}
+    {%- set day = run_query(sql).columns[0].values()[0] -%}
+    {{ return("date '" ~ (day or '9999-12-31') ~ "'") }}
 {% endmacro %}
