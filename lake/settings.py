@@ -47,7 +47,7 @@ class LakeSettings(BaseSettings):
     flush_seconds: float = Field(default=1.0, gt=0, validation_alias="LAKEWARD_FLUSH_SECONDS")
     """Commit at the latest this long after the first buffered message."""
 
-    flush_bytes: int = Field(default=20 * 2**20, gt=0, validation_alias="LAKEWARD_FLUSH_BYTES")
+    flush_bytes: int = Field(default=12 * 2**20, gt=0, validation_alias="LAKEWARD_FLUSH_BYTES")
     """Commit when this many payload bytes are buffered."""
 
     rules_seconds: float = Field(default=5.0, gt=0, validation_alias="LAKEWARD_RULES_SECONDS")

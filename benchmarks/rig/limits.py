@@ -20,7 +20,7 @@ from lake.tables import Lake
 from lake.writer.duckdb_batch import DuckdbBatch
 
 MESSAGES = 150_000
-"""About what three flushes of 20 MiB hold."""
+"""About what five flushes of 12 MiB hold."""
 ROUNDS = 3
 ZSTD = WriterProperties(compression="ZSTD", compression_level=1)
 

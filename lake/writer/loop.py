@@ -12,7 +12,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from confluent_kafka import (
@@ -47,6 +46,7 @@ from lake.writer.silence import SILENT_BROKER_SECONDS, Silence
 from lake.writer.sink import Flushed
 from lake.writer.sinks import Sinks
 from lake.writer.source import Source
+from lake.writer.standing import Standing
 from lake.writer.start import HINT, StartingPoints, TopicPartitionKey
 from lake.writer.watch import WriterWatch
 
@@ -56,7 +56,6 @@ POLL_MESSAGES: Final = 2_000
 """So few that the objects of one poll take up the memory that those of the last one left."""
 POLL_SECONDS: Final = 0.1
 ID_CHECK_SECONDS: Final = 5.0
-PROGRESS_SECONDS: Final = 1.0
 RESETS_IN_A_ROW: Final = 3
 BATCHES_WAITING: Final = 4
 
@@ -89,7 +88,6 @@ class WriterLoop:
         self._until_current = until_current
         self._stop = stop
         self._patience = patience
-        self._on_progress = on_progress
         self._watch = WriterWatch({}) if watch is None else watch
         self._rules = rules
         self._is_member = False
@@ -102,14 +100,11 @@ class WriterLoop:
         self._targets: dict[TopicPartitionKey, int] = {}
         self._resets: Counter[TopicPartitionKey] = Counter()
         self._failure: Exception | None = None
-        self._progress = Progress()
-        self._began = clock()
         self._ids_checked = clock()
         self._silence = Silence(self._watch.health.kafka, clock)
         self._same_topic = SameTopic(
             view, stop, longest=SILENT_BROKER_SECONDS if until_current else None, clock=clock
         )
-        self._told = clock()
         self._decoding = Decoding(self._decode)
         self._committer = Committer(self._write)
         self._consumer = Consumer(
@@ -133,6 +128,16 @@ class WriterLoop:
             clock=clock,
         )
         self._cursors = self._partitions.cursors
+        self._standing = Standing(
+            self._consumer,
+            self._partitions,
+            self._buffers,
+            self._committer,
+            self._watch,
+            is_member=lambda: self._is_member,
+            on_progress=on_progress,
+            clock=clock,
+        )
 
     def run(self) -> Progress:
         """Run to the end and return what was done.
@@ -151,7 +156,7 @@ class WriterLoop:
                     break
                 # another writer moved them, maybe not as far as asked
                 self._partitions.resync(fenced)
-            return self._told_progress()
+            return self._standing.progress()
         except KafkaException as failure:
             raise BrokerError(f"Kafka refuses this writer: {failure.args[0].str()}") from failure
         finally:
@@ -175,7 +180,7 @@ class WriterLoop:
         self._take_new_rules()
         if self._until_current:
             self._silence.refuse_to_wait()
-        self._tell()
+        self._standing.tell()
 
     # -- partitions come and go
 
@@ -350,7 +355,7 @@ class WriterLoop:
                 )
             paused |= new
             self._take(self._consumer.consume(POLL_MESSAGES, 0))
-            self._tell()
+            self._standing.tell()
         if paused:
             self._watch.paused(False)
             self._consumer.resume([TopicPartition(*key) for key in paused & self._cursors.keys()])
@@ -401,46 +406,12 @@ class WriterLoop:
         """Count what became of batches; return the partitions that another writer had moved."""
         fenced: set[TopicPartitionKey] = set()
         for flushed in self._committer.results():
-            self._count(flushed)
-            self._publish(flushed)
+            self._standing.settled(flushed)
             fenced |= {(source.topic, source.partition) for source in flushed.fenced}
         if self._committer.failure is not None:
             self._watch.health.failed(str(self._committer.failure))
             raise self._committer.failure
         return fenced
-
-    def _count(self, flushed: Flushed) -> None:
-        for source, last in flushed.landed.items():
-            cursor = self._cursors.get((source.topic, source.partition))
-            if cursor is not None and cursor.source == source:
-                cursor.settled = last + 1
-        self._progress = self._progress.after(flushed)
-        self._watch.flushed(flushed)
-        logger.info(
-            "flushed",
-            extra={
-                "topic": flushed.topic,
-                "messages": flushed.messages,
-                "rows": flushed.rows,
-                "dead": sum(flushed.dead.values()),
-                "bytes": flushed.size,
-                "fenced": len(flushed.fenced),
-            },
-        )
-
-    def _publish(self, flushed: Flushed) -> None:
-        """Tell Kafka the positions, so that its tools show a lag; nobody reads them back."""
-        positions = [
-            TopicPartition(source.topic, source.partition, last + 1)
-            for source, last in flushed.landed.items()
-            if (source.topic, source.partition) in self._cursors
-        ]
-        if not positions:
-            return
-        try:
-            self._consumer.commit(offsets=positions, asynchronous=True)
-        except KafkaException as failure:
-            logger.info("lag_not_published", extra={"why": str(failure)})
 
     def _finish(self) -> set[TopicPartitionKey]:
         """Commit what is buffered; return the partitions that another writer had moved."""
@@ -476,36 +447,3 @@ class WriterLoop:
                 self._flush(list(self._buffers.values()))
                 raise
             self._watch.health.kafka(None)
-
-    def _tell(self) -> None:
-        waiting = self._partitions.waiting
-        self._watch.turned(
-            polled_bytes=sum(buffer.size for buffer in self._buffers.values()),
-            committing_bytes=self._committer.waiting_bytes,
-            partitions=len(self._cursors) + waiting if self._is_member else None,
-            waiting=waiting,
-        )
-        now = self._clock()
-        if now - self._told >= PROGRESS_SECONDS:
-            self._told = now
-            self._on_progress(self._told_progress())
-
-    def _told_progress(self) -> Progress:
-        return replace(
-            self._progress,
-            lag=self._lag(),
-            buffered=sum(buffer.messages for buffer in self._buffers.values()),
-            seconds=self._clock() - self._began,
-            partitions=len(self._cursors),
-        )
-
-    def _lag(self) -> int | None:
-        ends: dict[Source, int] = {}
-        lag = 0
-        for key, cursor in self._cursors.items():
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
-            if high >= 0:
-                ends[cursor.source] = high
-                lag += max(0, high - cursor.settled)
-        self._watch.heard(ends)
-        return lag if len(ends) == len(self._cursors) else None
