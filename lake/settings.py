@@ -66,6 +66,11 @@ class LakeSettings(BaseSettings):
         default=10_000, gt=0, validation_alias="LAKEWARD_DEAD_LETTER_WINDOW"
     )
 
+    dead_letters_topic: str = Field(
+        default="lakeward.dead-letters", validation_alias="LAKEWARD_DEAD_LETTERS_TOPIC"
+    )
+    """The topic to which ``lakeward dead-letters mirror`` sends dead letters."""
+
     metrics_address: str | None = Field(default=None, validation_alias="LAKEWARD_METRICS_ADDRESS")
     """Where an always-on writer serves ``/metrics``, ``/healthz`` and ``/readyz``: ``host:port``;
     unset: nowhere. A drain (``--until-current``) serves them only when its option says so."""

@@ -27,9 +27,17 @@ from orchestration.backfill import backfill_asset
 from orchestration.bronze import bronze_assets
 from orchestration.checks import expectation_checks
 from orchestration.dbt_manifest import load_manifest
+from orchestration.dead_letters import REPORT_KEY, letter_report, replay_job
 from orchestration.deprovision import deprovision_job, sweep_job
 from orchestration.freshness import event_date_columns, freshness_checks, written_within
-from orchestration.jobs import BUILD_JOB, COMPACT_JOB, EVERYTHING_JOB, MAINTAIN_JOB, SWEEP_JOB
+from orchestration.jobs import (
+    BUILD_JOB,
+    COMPACT_JOB,
+    EVERYTHING_JOB,
+    LETTERS_JOB,
+    MAINTAIN_JOB,
+    SWEEP_JOB,
+)
 from orchestration.keys import table_key
 from orchestration.maintenance import compact_job, maintain_job
 from orchestration.models import MODEL_LAYERS, DbtCommand, model_assets
@@ -40,6 +48,7 @@ from orchestration.translator import LayerTranslator, layer_of
 from orchestration.upkeep import audit_job, forget_job
 from orchestration.watch import bronze_sensor
 
+LETTERS_CRON = "20 4 * * *"
 FORGET_CRON = "50 3 * * *"
 
 
@@ -64,7 +73,7 @@ def wire(
         "silver": [name for name in models["silver"] if name in silver_expected(contracts)],
         "gold": models["gold"],
     }
-    everything = AssetSelection.all() - AssetSelection.assets(BACKFILL_KEY)
+    everything = AssetSelection.all() - AssetSelection.assets(BACKFILL_KEY, REPORT_KEY)
     built = AssetSelection.groups(*MODEL_LAYERS)
     return Definitions(
         executor=in_process_executor,
@@ -75,6 +84,7 @@ def wire(
             backfill_asset(
                 [table_key("bronze", name) for name in contracts.names()], settings, dbt
             ),
+            letter_report(lake),
         ],
         asset_checks=[
             *(
@@ -97,6 +107,12 @@ def wire(
                 selection=everything,
                 description="Drains what is in Kafka now, then checks and builds everything.",
             ),
+            define_asset_job(
+                LETTERS_JOB,
+                selection=AssetSelection.assets(REPORT_KEY),
+                description="Counts the dead letters, and keeps the counts of the day.",
+            ),
+            replay_job(lake, contracts, ingest, lake_settings),
             audit_job(lake),
             compact_job(lake, lake_settings),
             maintain_job(lake, lake_settings),
@@ -112,6 +128,7 @@ def wire(
             _schedule("compact_often", COMPACT_JOB, settings.compact_cron),
             _schedule("maintain_daily", MAINTAIN_JOB, settings.maintain_cron),
             _schedule("sweep_deprovisioned_daily", SWEEP_JOB, settings.maintain_cron),
+            _schedule("dead_letters_daily", LETTERS_JOB, LETTERS_CRON),
             _schedule("forget_old_runs_daily", "forget_old_runs", FORGET_CRON),
         ],
     )

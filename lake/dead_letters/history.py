@@ -105,7 +105,7 @@ def note(lake: Lake, happenings: Iterable[Happening]) -> None:
     rows = [one.as_row() for one in happenings]
     if rows:
         write_deltalake(
-            _target(lake).open(), pa.Table.from_pylist(rows, schema=SCHEMA), mode="append"
+            history_target(lake).open(), pa.Table.from_pylist(rows, schema=SCHEMA), mode="append"
         )
 
 
@@ -124,7 +124,7 @@ def settle(lake: Lake, name: str, table: DeltaTable) -> None:
         return
     app_id = _settled_id(name, table)
     for _ in range(ATTEMPTS):
-        store = _target(lake).open()
+        store = history_target(lake).open()
         done = store.transaction_version(app_id)
         if done is not None and done >= last:
             return
@@ -197,6 +197,12 @@ def happenings(rows: pa.Table) -> list[Happening]:
     ]
 
 
+def history_target(lake: Lake) -> Target:
+    """Return what the table looks like, and the way to it."""
+    writer = lake.open("bronze", DEAD_LETTERS).metadata().configuration.get(WRITER, "")
+    return Target(lake, "ops", HISTORY, SCHEMA, writer)
+
+
 class _Settled:
     """The history at one version: what it holds, and how far it is settled, from one handle."""
 
@@ -241,8 +247,3 @@ def _replayed(name: str, table: DeltaTable, records: Sequence[ReplayRecord]) -> 
 def _settled_id(name: str, table: DeltaTable) -> str:
     """Return the transaction id that says up to which version this very table is settled."""
     return f"replays:bronze.{name}:{table.metadata().id}"
-
-
-def _target(lake: Lake) -> Target:
-    writer = lake.open("bronze", DEAD_LETTERS).metadata().configuration.get(WRITER, "")
-    return Target(lake, "ops", HISTORY, SCHEMA, writer)

@@ -269,8 +269,9 @@ def parse_mending(document: Any, name: str) -> Mending:
 
 
 def _where(location: tuple[int | str, ...]) -> str:
-    counted = [f"step {part + 1}" if isinstance(part, int) else str(part) for part in location]
-    return ".".join(part for part in counted if part != "steps") or "the file"
+    if location[:1] == ("steps",) and len(location) > 1:
+        location = (f"step {int(location[1]) + 1}", *location[2:])
+    return ".".join(map(str, location)) or "the file"
 
 
 def _what(message: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Literal, Self, get_args
 
@@ -128,6 +129,19 @@ class LetterReader:
         ).fetchall()
         return {(key, standing): count for key, standing, count in rows}
 
+    def by_contract(self, since: datetime) -> list[tuple[str, str, str | None, int, int, int, int]]:
+        """Return contract, reason, tenant, and how many are waiting, failed, replayed, and new.
+
+        New are those that the writer put away at ``since`` or later.
+        """
+        return self._connection.execute(
+            "select contract, reason, tenant_id, "
+            "count(*) filter (standing = 'waiting'), count(*) filter (standing = 'failed'), "
+            "count(*) filter (standing = 'replayed'), "
+            "count(*) filter (_committed_at >= $since) from letters group by 1, 2, 3",
+            {"since": since},
+        ).fetchall()
+
     def whole(self, selection: Selection) -> Iterator[pa.Table]:
         """Yield letters with their bytes, some at a time, in the order of their coordinates.
 
@@ -140,6 +154,25 @@ class LetterReader:
         ).to_arrow_reader(LETTERS_AT_ONCE)
         for batch in reader:
             yield pa.Table.from_batches([batch])
+
+    def that_hold(
+        self, text: str, or_at: Iterable[tuple[str, int, int]], limit: int
+    ) -> list[dict[str, Any]]:
+        """Return letters whose payload holds a text, or that are at one of some coordinates.
+
+        Args:
+            text: what to look for, as it stands in the payload; non-ASCII text is not found.
+            or_at: topic id, partition and offset.
+            limit: at most so many.
+        """
+        places = [list(map(str, place)) for place in or_at]
+        found = self._connection.execute(
+            f"{_WHOLE} where contains(cast(payload as varchar), $text) "
+            "or list_contains($places, [_topic_id, cast(_partition as varchar), "
+            f"cast(_offset as varchar)]) order by {_ORDER} limit {int(limit)}",
+            {"text": text, "places": places or [["", "", ""]]},
+        ).to_arrow_table()
+        return list(found.to_pylist())
 
     def schema(self) -> pa.Schema:
         """Return the columns of ``whole``."""

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     group.command()(replay)
     group.command()(export)
     group.command()(purge)
+    group.command()(mirror)
     app.add_typer(group, name="dead-letters")
 
 
@@ -361,6 +362,46 @@ def purge(
         console.print(
             f"{done.unsettled:,} left alone: the writer is about to take them up", highlight=False
         )
+
+
+def mirror(
+    topic: Annotated[
+        str | None, typer.Option(help="Where to. [default: LAKEWARD_DEAD_LETTERS_TOPIC]")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until stopped.")] = False,
+    every: Annotated[
+        float, typer.Option(min=0.5, help="With --follow: seconds between two looks.")
+    ] = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Send new dead letters to a Kafka topic, for other consumers; goes on where it was.
+
+    At least once: the message key, topic:topic-id:partition:offset, names a letter for ever, so a
+    consumer can drop one that it has seen. Letters that were replayed or purged are not recalled.
+    """
+    from dataclasses import asdict
+
+    from ingest.settings import IngestSettings
+    from lake.dead_letters.mirror import mirror as run
+    from lake.settings import LakeSettings
+    from lakeward.console import console
+    from lakeward.progress import progress
+    from lakeward.signals import stop_on_signals
+
+    to = topic or LakeSettings().dead_letters_topic
+    stopping = stop_on_signals()
+    while True:
+        with progress("mirroring", None, "letters") as bar:
+            done = run(IngestSettings(), _lake(), to, on_progress=bar)
+        if as_json:
+            console.print_json(data={"topic": to, **asdict(done)})
+        elif done.letters or not follow:
+            console.print(
+                f"{done.letters:,} letters sent to {to}, up to version {done.to_version:,}",
+                highlight=False,
+            )
+        if not follow or stopping.wait(every):
+            return
 
 
 def _lake() -> Lake:

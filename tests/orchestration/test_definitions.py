@@ -98,6 +98,7 @@ NOT_EXPECTED = {
     "silver/stg_rejected_events",
 }
 BACKFILL = {"backfill/rebuilt_event_dates"}
+REPORT = {"ops/dead_letter_report"}
 
 
 def test_the_definitions_load_where_there_is_no_data(empty_home: Home) -> None:
@@ -113,7 +114,7 @@ def test_importing_the_definitions_touches_nothing(tmp_path: Path) -> None:
 
 def test_each_topic_table_and_model_is_an_asset(empty_home: Home) -> None:
     keys = {spec.key.to_user_string() for spec in empty_home.defs.resolve_all_asset_specs()}
-    assert keys == TOPICS | BRONZE | SILVER | GOLD | BACKFILL
+    assert keys == TOPICS | BRONZE | SILVER | GOLD | BACKFILL | REPORT
 
 
 def test_assets_are_grouped_by_layer(empty_home: Home) -> None:
@@ -124,7 +125,7 @@ def test_assets_are_grouped_by_layer(empty_home: Home) -> None:
 def test_each_asset_of_bronze_silver_and_gold_can_be_run_and_no_topic_can(empty_home: Home) -> None:
     graph = empty_home.defs.resolve_asset_graph()
     runnable = {key.to_user_string() for key in graph.executable_asset_keys}
-    assert runnable == BRONZE | SILVER | GOLD | BACKFILL
+    assert runnable == BRONZE | SILVER | GOLD | BACKFILL | REPORT
 
 
 def test_the_graph_leads_from_a_topic_to_a_mart(empty_home: Home) -> None:
@@ -195,12 +196,15 @@ def test_the_jobs_schedules_and_sensors_are_these(empty_home: Home) -> None:
         "maintain",
         "provision_tenant",
         "sweep_deprovisioned_tenants",
+        "replay_dead_letters",
+        "report_dead_letters",
     }
     assert {s.name: (s.job_name, s.cron_schedule) for s in repository.schedule_defs} == {
         "everything_hourly": ("everything", "5 * * * *"),
         "audit_daily": ("audit", "35 3 * * *"),
         "compact_often": ("compact", "*/10 * * * *"),
         "maintain_daily": ("maintain", "15 2 * * *"),
+        "dead_letters_daily": ("report_dead_letters", "20 4 * * *"),
         "forget_old_runs_daily": ("forget_old_runs", "50 3 * * *"),
         "sweep_deprovisioned_daily": ("sweep_deprovisioned_tenants", "15 2 * * *"),
     }
