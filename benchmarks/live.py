@@ -1,0 +1,227 @@
+"""How fast the live views answer, and how soon an event is in them, while builds run.
+
+A feeder commits clickstream rows to bronze once a second, 10,000 at a time, as the writer leaves
+them; builds run in processes of their own, at most one a minute; a dashboard asks
+``live.metrics_1m`` for one tenant's day, and now and then connects anew, as a BI tool does after
+the catalog was replaced. The time to visible runs from a commit's return until the end of
+the first query that counts its rows. Each total that is seen is held against what was committed
+before the query and after it: no figure unless none was lost and none counted twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from deltalake import write_deltalake
+
+from benchmarks.report import Figure, publish
+from benchmarks.rig.progress import say
+from benchmarks.rig.watched import python
+from ingest.contracts.registry import load_contracts
+from lake.dbt_run import run_dbt
+from lake.read import LakeReader
+from lake.schema import PARTITION_BY, bronze_schema
+from lake.tables import Lake
+
+TENANTS = 5
+CONNECT_EVERY_S = 15.0
+TOTAL = "select sum(event_count)::bigint from live.metrics_1m"
+DASHBOARD = """
+    select window_start, sum(event_count) as events, sum(page_view_count) as page_views
+    from live.metrics_1m
+    where tenant_id = 'tenant-1' and metric_date >= date '{day}'
+    group by all order by 1 desc limit 30
+"""
+BARS = {"answer": 0.8, "visible": 2.0}
+
+
+@dataclass
+class Feeder:
+    """Commits rows to bronze, second by second, until it is told to end."""
+
+    lake: Lake
+    rate: int
+    committed: list[tuple[int, float]] = field(default_factory=list)
+    """Rows committed so far, and when the commit had returned."""
+    ended: threading.Event = field(default_factory=threading.Event)
+    _offset: int = 0
+
+    @property
+    def total(self) -> int:
+        """Rows whose commit has returned."""
+        return self.committed[-1][0] if self.committed else 0
+
+    def run(self) -> None:
+        """Commit once a second; a commit that took longer is followed by the next at once."""
+        while not self.ended.is_set():
+            began = time.monotonic()
+            self.commit(self.rate)
+            self.ended.wait(max(0.0, began + 1 - time.monotonic()))
+
+    def commit(self, count: int) -> None:
+        """Commit ``count`` different events of the last two seconds, one in fifty an hour late."""
+        now = datetime.now(UTC)
+        draw = np.random.default_rng(self._offset)
+        ids = np.arange(self._offset, self._offset + count)
+        age_s = draw.random(count) * 2 + np.where(draw.random(count) < 0.02, 3600, 0)
+        schema = bronze_schema(load_contracts(None).by_name("clickstream"))
+        columns: dict[str, object] = {
+            "tenant_id": [f"tenant-{n}" for n in draw.integers(TENANTS, size=count)],
+            "event_id": [f"e-{n:024x}" for n in ids],
+            "session_id": [f"s-{n}" for n in (ids // 8) + draw.integers(500, size=count)],
+            "user_id": [f"u-{n}" for n in draw.integers(100_000, size=count)],
+            "occurred_at": [now - timedelta(seconds=s) for s in age_s],
+            "event_type": list(draw.choice(["page_view", "click", "scroll"], count)),
+            "page_url": ["https://nova-site.example/presale"] * count,
+            "referrer": list(draw.choice(["https://www.google.com/", ""], count)),
+            "page_load_time": draw.random(count) * 4,
+            "site_id": [f"ico-{n:03d}" for n in draw.integers(1, 21, size=count)],
+            "_topic": ["clickstream-events"] * count,
+            "_topic_id": ["bench"] * count,
+            "_partition": pa.repeat(pa.scalar(0, pa.int32()), count),
+            "_offset": ids,
+            "_appended_at": [now] * count,
+            "_committed_at": [now] * count,
+            "_contract_version": ["1.0.0"] * count,
+            "_ingest_date": [now.date()] * count,
+        }
+        arrays = [
+            pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(count, f.type)
+            for f in schema
+        ]
+        write_deltalake(
+            self.lake.uri("bronze", "clickstream"),
+            pa.table(arrays, schema=schema),
+            mode="append",
+            partition_by=list(PARTITION_BY),
+        )
+        self._offset += count
+        self.committed.append((self._offset, time.monotonic()))
+
+
+def main() -> None:
+    """Measure and publish."""
+    asked = _parse()
+    with tempfile.TemporaryDirectory(prefix="lakeward-bench-") as scratch:
+        home = Path(scratch)
+        lake = Lake(str(home / "lake"))
+        feeder = Feeder(lake, asked.rate)
+        for _ in range(asked.before):
+            feeder.commit(asked.rate)
+        say(f"{feeder.total:,} events, first build")
+        assert run_dbt(["build", *NO_TESTS], home=home, lake_root=lake.root).succeeded
+        threads = [threading.Thread(target=feeder.run)]
+        builds: list[float] = []
+        threads.append(threading.Thread(target=_build, args=(home, lake, feeder.ended, builds)))
+        for thread in threads:
+            thread.start()
+        try:
+            answers, seen = _ask(lake, feeder, asked.seconds)
+        finally:
+            feeder.ended.set()
+            for thread in threads:
+                thread.join()
+        visible = _visible(feeder, seen)
+    publish(
+        "live",
+        [
+            Figure("a dashboard's query on live.metrics_1m, p50", _share(answers, 50), "s"),
+            Figure(
+                "a dashboard's query on live.metrics_1m, p95",
+                _share(answers, 95),
+                "s",
+                BARS["answer"] if asked.rate == 10_000 else None,
+                higher_is_better=False,
+            ),
+            Figure("commit to visible, p50", _share(visible, 50), "s"),
+            Figure(
+                "commit to visible, p95",
+                _share(visible, 95),
+                "s",
+                BARS["visible"] if asked.rate == 10_000 else None,
+                higher_is_better=False,
+            ),
+            Figure("events a second", asked.rate, "events/s"),
+            Figure("events in the end", feeder.total, "events"),
+            Figure("queries", len(answers), "queries"),
+            Figure("builds meanwhile", len(builds), "builds"),
+            Figure("the longest build", max(builds, default=0.0), "s"),
+        ],
+    )
+
+
+NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+
+
+def _build(home: Path, lake: Lake, ended: threading.Event, took: list[float]) -> None:
+    """Build once a minute, or one after the other when that is not enough."""
+    code = (
+        "import sys; from pathlib import Path; from lake.dbt_run import run_dbt; "
+        "ok = run_dbt(sys.argv[3:], home=Path(sys.argv[1]), lake_root=sys.argv[2]).succeeded; "
+        "sys.exit(0 if ok else 1)"
+    )
+    while not ended.is_set():
+        began = time.monotonic()
+        subprocess.run([*python("-c", code), str(home), lake.root, "build", *NO_TESTS], check=True)
+        took.append(time.monotonic() - began)
+        ended.wait(max(0.0, began + 60 - time.monotonic()))
+
+
+def _ask(lake: Lake, feeder: Feeder, seconds: float) -> tuple[list[float], list[tuple[int, float]]]:
+    """Return how long each dashboard query took, and each total with when it was known."""
+    answers: list[float] = []
+    seen: list[tuple[int, float]] = []
+    dashboard = DASHBOARD.format(day=datetime.now(UTC).date())
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with LakeReader(lake) as reader:
+            reader.table(TOTAL)
+            renew = time.monotonic() + CONNECT_EVERY_S
+            while time.monotonic() < min(renew, end):
+                began = time.monotonic()
+                reader.table(dashboard)
+                answers.append(time.monotonic() - began)
+                before = feeder.total
+                total = int(reader.table(TOTAL)[0][0].as_py())
+                now = time.monotonic()
+                assert before <= total <= feeder.total + feeder.rate, (before, total, feeder.total)
+                seen.append((total, now))
+    return answers, seen
+
+
+def _visible(feeder: Feeder, seen: list[tuple[int, float]]) -> list[float]:
+    """Return for each commit how long after it a query had counted its rows."""
+    first = seen[0][1]
+    waits = []
+    for rows, at in feeder.committed:
+        known = [when for total, when in seen if total >= rows]
+        if at >= first and known:
+            waits.append(max(0.0, known[0] - at))
+    return waits
+
+
+def _share(values: list[float], share: int) -> float:
+    return float(np.percentile(values, share))
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks live")
+    parser.add_argument("--rate", type=int, default=10_000, help="events a second [10000]")
+    parser.add_argument("--seconds", type=float, default=180.0, help="for how long [180]")
+    parser.add_argument(
+        "--before",
+        type=int,
+        default=60,
+        help="seconds of events before the first build [60]",
+    )
+    return parser.parse_args(sys.argv[1:])
