@@ -22,7 +22,12 @@
 
 {# The conversions that somebody pays for, by the variable of that name. #}
 {% macro purchase_types() -%}
-    ('{{ var("purchase_types") | join("', '") }}')
+    {{ types_of("purchase_types") }}
+{%- endmacro %}
+
+{# The event types that a variable lists. #}
+{% macro types_of(variable) -%}
+    ('{{ var(variable) | join("', '") }}')
 {%- endmacro %}
 
 {# Where each row came from, kept through silver so that every number leads back to its offset. #}

@@ -5,20 +5,16 @@
     )
 }}
 
-{#- An hour is judged by the same hour of the days before it, so a changed day touches itself and the
-    days that it is part of the baseline of. The newest hour of the lake is not complete and is not
-    judged; when it moves, the hours before it are judged for every tenant, also those in which
+{#- An hour is judged by the same hour of the days before it, so a changed day touches itself and
+    the days that it is part of the baseline of. The newest hour of the lake is not complete and is
+    not judged; when it moves, the hours before it are judged for every tenant, also those in which
     nothing came. How far it has moved since the last build is not known: from the newest day that
     did not change is surely enough. -#}
 {%- set base_days = var('anomaly_base_days') %}
-{%- set metrics = {
-    'event_count': 'count',
-    'page_view_count': 'count',
-    'registration_count': 'count',
-    'conversion_count': 'count',
-    'purchase_count': 'count',
-    'revenue_usd': 'money',
-} %}
+{%- set counts = [
+    'event_count', 'page_view_count', 'registration_count', 'conversion_count', 'purchase_count',
+] %}
+{%- set metrics = counts + ['revenue_usd'] %}
 {%- if is_incremental() %}
     {%- set changed_days = (delta_plan().buckets or [['', var('earliest_event_date')]]) | map(attribute=1) | list %}
     {%- set touched_sql %}
@@ -105,7 +101,7 @@ by_site as (
         window_start,
         unnest([
             {%- for metric in metrics %}
-            {'metric': '{{ metric }}', 'amount': cast(sum({{ metric }}) as double)}
+            { 'metric': '{{ metric }}', 'amount': cast(sum({{ metric }}) as double) }
             {%- if not loop.last %},{% endif %}
             {%- endfor %}
         ]) as measured
@@ -119,10 +115,10 @@ happened as (
         site_id,
         metric_date,
         window_start,
-        measured.metric as metric,
-        measured.amount as amount
+        measured.metric,
+        measured.amount
     from by_site
-    where measured.amount <> 0
+    where measured.amount != 0
 ),
 
 series as (
@@ -167,6 +163,7 @@ filled as (
         series.site_id,
         series.metric,
         days.metric_date,
+        days.metric_date - date '2000-01-01' as day_number,
         days.is_judged,
         cast(days.metric_date as timestamptz)
         + cast(hours.number as integer) * interval 1 hour as window_start
@@ -188,15 +185,15 @@ valued as (
 compared as (
     select
         *,
-        list({'at': window_start, 'amount': amount}) over (
+        list({ 'at': window_start, 'amount': amount }) over (
             partition by tenant_id, site_id, metric, hour(window_start)
-            order by metric_date
-            range between interval {{ base_days }} days preceding and interval 1 day preceding
+            order by day_number
+            range between {{ base_days }} preceding and 1 preceding
         ) as base,
         min(happened_at) over (
             partition by tenant_id, site_id, metric
-            order by metric_date
-            range between interval {{ base_days }} days preceding and interval 1 day preceding
+            order by day_number
+            range between {{ base_days }} preceding and 1 preceding
         ) as appeared_at
     from valued
 ),
@@ -223,8 +220,7 @@ summed as (
             list_transform(base, lambda b: abs(b - list_median(base)))
         ) as median_deviation,
         case
-            when metric in ('{{ metrics.items() | selectattr(1, "equalto", "money") | map(attribute=0) | join("', '") }}')
-                then greatest(mean_value, 1)
+            when metric = 'revenue_usd' then greatest(mean_value, 1)
             else sqrt(greatest(mean_value, 1))
         end as least_spread
     from based

@@ -54,26 +54,26 @@ with candidates as (
     where
         conversation_id is not null
         and not is_date_clamped
-        {%- if is_incremental() %}
+    {% if is_incremental() %}
         and {{ in_buckets_of(spanned_sql, 'event_date') }}
-        {%- elif is_backfill() %}
+    {% elif is_backfill() %}
         and (tenant_id, conversation_id) in (
             select tenant_id, conversation_id
             from {{ ref('stg_app_events') }}
             where {{ in_scope('event_date') }}
         )
-        {%- endif %}
+    {% endif %}
 ),
 
 events as (
     select
         *,
-        event_type in ('{{ var("message_types") | join("', '") }}') as is_message,
-        event_type in ('{{ var("reply_types") | join("', '") }}') as is_reply
+        event_type in {{ types_of('message_types') }} as is_message,
+        event_type in {{ types_of('reply_types') }} as is_reply
     from candidates
-    {%- if is_incremental() %}
+    {% if is_incremental() %}
     semi join {{ changed }} using (tenant_id, conversation_id)
-    {%- endif %}
+    {% endif %}
 ),
 
 conversations as (
@@ -93,7 +93,7 @@ conversations as (
         count(distinct session_id) as session_count,
         min(occurred_at) filter (where is_message) as first_message_at,
         min(occurred_at) filter (where is_reply) as first_reply_at,
-        bool_or(event_type in ('{{ var("handover_types") | join("', '") }}')) as is_handed_over
+        bool_or(event_type in {{ types_of('handover_types') }}) as is_handed_over
     from events
     group by tenant_id, conversation_id
 ),

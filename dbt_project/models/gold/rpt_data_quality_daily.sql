@@ -5,6 +5,10 @@
     )
 }}
 
+{%- set whats = [
+    'rows', 'dead_letters', 'events', 'rejected', 'rescued', 'late', 'future', 'date_clamped',
+] %}
+
 with arrivals as (
     select * from {{ ref('int_arrivals') }}
     where {{ in_scope('arrival_date') }}
@@ -15,12 +19,12 @@ counted as (
         tenant_id,
         arrival_date,
         contract,
-        {%- for what in ['rows', 'dead_letters', 'events', 'rejected', 'rescued', 'late', 'future', 'date_clamped'] %}
+        {%- for what in whats %}
         coalesce(sum(amount) filter (where what = '{{ what }}'), 0) as {{ what }}_amount,
         {%- endfor %}
         coalesce(sum(amount) filter (where what like 'null:%'), 0) as null_amount,
         list(
-            {'column': split_part(what, ':', 2), 'amount': amount}
+            { 'empty_column': split_part(what, ':', 2), 'amount': amount }
             order by what
         ) filter (where what like 'null:%') as nulls
     from arrivals
@@ -46,7 +50,7 @@ final as (
         cast(
             to_json(
                 map_from_entries(
-                    list_transform(coalesce(nulls, []), lambda n: (n.column, n.amount))
+                    list_transform(coalesce(nulls, []), lambda n: (n.empty_column, n.amount))
                 )
             ) as varchar
         ) as null_counts,

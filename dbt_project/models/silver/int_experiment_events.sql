@@ -20,7 +20,11 @@ variants as (
 ),
 
 goals as (
-    select distinct tenant_id, experiment_id, goal_contract, goal_type
+    select distinct
+        tenant_id,
+        experiment_id,
+        goal_contract,
+        goal_type
     from variants
 ),
 

@@ -17,7 +17,7 @@ final as (
         user_id,
         count(*) as event_count
     from events
-    where user_id is not null and channel <> 'server'
+    where user_id is not null and channel != 'server'
     group by all
 )
 
