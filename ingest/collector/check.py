@@ -7,11 +7,43 @@ these few is enough; a property test holds the two together.
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from ingest.contracts.exact import ExactDecoder, Reject
 from ingest.contracts.fit import MISFIT, fit_of
 from ingest.contracts.model import Contract
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_USUAL: Final = frozenset({20, 24, 27})
+"""The length of a time to the second, millisecond or microsecond, with a Z."""
+_USUAL_OFFSET: Final = frozenset({25, 29, 32})
+"""The same with +00:00."""
+
+
+def micros_of_usual_text(text: str) -> int | None:
+    """Return the microseconds since 1970 that a time in the form of most clients is.
+
+    None for any other form, which ``ingest.contracts.fit`` may still take. Python's own parser
+    takes more forms than that, so the places of the signs are looked at first.
+    """
+    if not (
+        (len(text) in _USUAL and text[-1] == "Z")
+        or (len(text) in _USUAL_OFFSET and text[-6:] == "+00:00")
+    ) or (
+        text[10] != "T"
+        or text[4] != "-"
+        or text[7] != "-"
+        or text[13] != ":"
+        or text[16] != ":"
+        or text[19] not in ".Z+"
+    ):
+        return None
+    try:
+        since = datetime.fromisoformat(text) - _EPOCH
+    except ValueError:
+        return None
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 class EventCheck:
@@ -32,7 +64,12 @@ class EventCheck:
     def occurred_at(self, members: dict[str, Any]) -> int | None:
         """Return when the event says it happened, microseconds since 1970 UTC; None if unclear."""
         value = members.get(self._time_name)
-        fitted = self._time_fit(value) if type(value) is str else None
+        if type(value) is not str:
+            return None
+        quick = micros_of_usual_text(value)
+        if quick is not None:
+            return quick
+        fitted = self._time_fit(value)
         return fitted if isinstance(fitted, int) else None
 
     def is_surely_a_row(self, members: dict[str, Any], occurred_at: int | None) -> bool:

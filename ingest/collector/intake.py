@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -20,6 +21,16 @@ from ingest.message_key import join_key
 
 _ORDERED_BY: Final = ("session_id", "device_id", "user_id")
 """What keeps its order where a contract asks for none, the first that an event has."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """What the events of one request get alike."""
+
+    request: RequestContext
+    is_from_server: bool
+    always: dict[str, Any]
+    unless_given: tuple[tuple[str, Any], ...]
 
 
 class Intake:
@@ -45,6 +56,7 @@ class Intake:
         self._os = names.get("os")
         self._device_type = names.get("device_type")
         self._page_url = names.get("page_url")
+        self._added: _Added | None = None
         self._tags = tuple((tag, names[tag]) for tag in TAGS if tag in names)
 
     def take(
@@ -60,7 +72,7 @@ class Intake:
         if claimed is not None and claimed != tenant_id:
             detail = f"{self._tenant} is not the tenant of the write key"
             return self._rejected(reasons.FOREIGN_TENANT, detail, event_id)
-        self._enrich(members, request, tenant_id, is_from_server)
+        self._enrich(members, request, is_from_server)
         occurred_at = self._check.occurred_at(members)
         try:
             value = orjson.dumps(members)
@@ -90,9 +102,40 @@ class Intake:
         )
 
     def _enrich(
-        self, members: dict[str, Any], request: RequestContext, tenant_id: str, from_server: bool
+        self, members: dict[str, Any], request: RequestContext, is_from_server: bool
     ) -> None:
-        members[self._tenant] = tenant_id
+        added = self._added
+        if added is None or added.request is not request or added.is_from_server != is_from_server:
+            added = self._added = self._of_request(request, is_from_server)
+        claims_agent = self._user_agent is not None and members.get(self._user_agent) is not None
+        if claims_agent or (self._ip is not None and members.get(self._ip)):
+            self._add_claimed(members, request, is_from_server)
+        else:
+            members.update(added.always)
+            for name, value in added.unless_given:
+                if name not in members:
+                    members[name] = value
+        if self._tags and self._page_url is not None:
+            url = members.get(self._page_url)
+            if isinstance(url, str) and "utm_" in url:
+                found = utm_tags(url)
+                for tag, name in self._tags:
+                    if tag in found:
+                        members.setdefault(name, found[tag])
+
+    def _of_request(self, request: RequestContext, is_from_server: bool) -> _Added:
+        """Return what each event of a request gets that says nothing of its client itself."""
+        given: dict[str, Any] = {}
+        self._add_claimed(given, request, is_from_server)
+        parsed = (self._browser, self._os, self._device_type)
+        unless_given = tuple((name, given.pop(name)) for name in parsed if name in given)
+        return _Added(request, is_from_server, given, unless_given)
+
+    def _add_claimed(
+        self, members: dict[str, Any], request: RequestContext, is_from_server: bool
+    ) -> None:
+        """Add what is known of the request, and of the client that the event itself names."""
+        members[self._tenant] = request.key.tenant.tenant_id
         if self._received_at is not None:
             members[self._received_at] = request.received_at
         if self._request_id is not None:
@@ -101,22 +144,15 @@ class Intake:
             members[self._write_key_id] = request.key.key_id
         privacy = request.key.tenant.privacy
         if self._ip is not None:
-            peer = None if from_server else request.peer
+            peer = None if is_from_server else request.peer
             _put(members, self._ip, kept_address(members.get(self._ip), peer, privacy.ip))
         if self._user_agent is not None:
             agent = members.get(self._user_agent)
             if not isinstance(agent, str):
-                agent = None if from_server else request.user_agent
+                agent = None if is_from_server else request.user_agent
             if agent is not None:
                 self._describe_client(members, agent)
             _put(members, self._user_agent, agent if privacy.user_agent == "keep" else None)
-        if self._tags and self._page_url is not None:
-            url = members.get(self._page_url)
-            if isinstance(url, str) and "utm_" in url:
-                found = utm_tags(url)
-                for tag, name in self._tags:
-                    if tag in found:
-                        members.setdefault(name, found[tag])
 
     def _describe_client(self, members: dict[str, Any], agent: str) -> None:
         client = client_of(agent)

@@ -20,6 +20,7 @@ _DIGITS: Final = bytes(
     for byte in range(256)
 )
 _LONG: Final = b"0" * 17
+_ZEROS: Final = re.compile(rb"0+")
 _POWER: Final = re.compile(rb"0e[+-]?000")
 _BEFORE_A_NUMBER: Final = b":,["
 
@@ -40,8 +41,13 @@ def read_json(body: bytes) -> Any:
 
 def _may_lose_digits(body: bytes) -> bool:
     digits = body.translate(_DIGITS)
-    if _LONG in digits:
-        return True
+    at = digits.find(_LONG)
+    while at >= 0:
+        if _is_a_number(body, digits, at):
+            return True
+        run = _ZEROS.match(digits, at)
+        assert run is not None, "it begins here"
+        at = digits.find(_LONG, run.end())
     return any(_is_a_number(body, digits, match.start()) for match in _POWER.finditer(digits))
 
 

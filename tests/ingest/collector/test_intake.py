@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ingest.collector.check import micros_of_usual_text
 from ingest.collector.intake import Intake
 from ingest.collector.limits import EventLimits
 from ingest.collector.numbers import read_json
@@ -18,7 +19,9 @@ from ingest.collector.request_context import RequestContext
 from ingest.collector.segment import TYPES, payload_of
 from ingest.collector.verdict import Accepted, Rejected
 from ingest.contracts.exact import ExactDecoder, Row
+from ingest.contracts.fit import fit_of
 from ingest.contracts.json_text import NotJsonError, compact, parse
+from ingest.contracts.model import Field
 from ingest.contracts.registry import load_contracts
 from ingest.tenants.model import Privacy, Tenant, WriteKey
 
@@ -131,6 +134,23 @@ def test_a_number_that_no_float_holds_stays_as_it_is_written(number: str) -> Non
     for body in (number, f'{{"id":"0e9991","n": {number}}}', f"[1, {number} ]"):
         again = orjson.dumps(read_json(body.encode())).decode()
         assert compact(parse(again)) == compact(parse(body))
+
+
+@unhurried
+@given(
+    st.from_regex(
+        r"20[0-9]{2}[-W0]?[01][0-9][-0]?[0-3][0-9][T ][0-2][0-9][:0]?[0-5][0-9][:0]?[0-6][0-9]"
+        r"([.,][0-9]{1,7})?(Z|z|[+-]0[0-9]:?00(:00)?)?",
+        fullmatch=True,
+    )
+)
+@example("2026-W09-7T09:30:00Z")
+@example("20260301T093000.123Z")
+@example("2026-03-01T09:30:00,123Z")
+@example("2026-03-01T24:00:00Z")
+def test_a_time_is_read_as_the_writer_reads_it(text: str) -> None:
+    quick = micros_of_usual_text(text)
+    assert quick is None or quick == fit_of(Field("at", "at", "timestamp"))(text)
 
 
 @pytest.mark.parametrize("text", ["{", "[1,]", "NaN", '"\\ud800"', '{"a":1e400,}', "", "\x01"])
