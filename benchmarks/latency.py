@@ -113,7 +113,7 @@ def main() -> None:
         say(
             f"{report.rows:,} rows, audit clean; latest turn of the producer {told['latest']:.3f} s"
         )
-        latencies = _latencies(lake, reader.seen, began + WARM_UP_S)
+        latencies = latencies_of(lake, "clean", reader.seen, began + WARM_UP_S)
     figures = [
         Figure(
             f"append to queryable, p{share}",
@@ -153,16 +153,18 @@ def _wait_for(lake: Lake) -> None:
         time.sleep(0.1)
 
 
-def _latencies(lake: Lake, seen: dict[int, float], after: float) -> Seconds:
-    """Return the seconds of each row that was appended after a moment."""
-    table = lake.open("bronze", "clean")
+def latencies_of(
+    lake: Lake, name: str, seen: dict[int, float], after: float, since: str = "_appended_at"
+) -> Seconds:
+    """Return the seconds from ``since``, a column, to queryable of each row later than a moment."""
+    table = lake.open("bronze", name)
     seen_at = {}
     for version, info in read_commit_infos(table, -1, None):
         record = json.loads(info.get(METADATA_KEY, "{}"))
         if "committed_at" in record:
             seen_at[datetime.fromisoformat(record["committed_at"])] = seen[version]
-    rows = read_rows(table, ["_committed_at", "_appended_at"])
-    appended = rows["_appended_at"].cast("int64").to_numpy() / 1e6
+    rows = read_rows(table, ["_committed_at", since])
+    appended = rows[since].cast("int64").to_numpy() / 1e6
     encoded = rows["_committed_at"].combine_chunks().dictionary_encode()
     moments = np.array([seen_at[at] for at in encoded.dictionary.to_pylist()])
     queryable = moments[encoded.indices.to_numpy()]

@@ -118,7 +118,9 @@ def compose_command() -> list[str] | None:
 
 def test_every_service_comes_back_and_says_whether_it_is_well() -> None:
     services = compose()["services"]
-    assert set(services) == {"kafka", "writer", "generator", "code", "dagster", "daemon"}
+    assert set(services) == {
+        *("kafka", "writer", "collector", "generator", "code", "dagster", "daemon"),
+    }
     for name, service in services.items():
         assert service["restart"] == "unless-stopped", name
         if name != "generator":  # it does its work or ends

@@ -40,7 +40,7 @@ def up(
         ),
     ] = False,
 ) -> None:
-    """Run broker, writer, and Dagster's page and daemon, until Ctrl-C.
+    """Run broker, writer, collector, and Dagster's page and daemon, until Ctrl-C.
 
     With KAFKA_BOOTSTRAP_SERVERS set that cluster is used; else an embedded broker runs, in memory.
     Logs go to <home>/logs; warnings are shown here. Ctrl-C stops everything in order, a second

@@ -17,6 +17,7 @@ LAKEWARD = (sys.executable, "-m", "lakeward")
 CODE_HOST = "127.0.0.1"
 
 GENERATOR = "generator"
+COLLECTOR = "collector"
 WRITER = "writer"
 CODE = "dagster-code"
 PAGE = "dagster-page"
@@ -113,6 +114,20 @@ def writer(environment: Mapping[str, str], metrics: Address, accept_gap: bool) -
         is_ready=lambda: True,
         ready_line='"event": "partition_begins"',
         stop_seconds=60.0,
+    )
+
+
+def collector(environment: Mapping[str, str], address: str) -> Service:
+    """Takes events by HTTP; without a tenant it refuses each."""
+    return Service(
+        name=COLLECTOR,
+        what="events by HTTP to Kafka",
+        where=f"http://{address}",
+        command=(*LAKEWARD, "collect", "--address", address, "--log-format", "json"),
+        environment=environment,
+        is_ready=lambda: True,
+        ready_line='"event": "collector_listens"',
+        stop_seconds=40.0,
     )
 
 

@@ -13,7 +13,7 @@ from dagster import DagsterInstance
 
 from ingest.contracts.registry import load_contracts
 from ingest.kafka import admin_client, topic_ids
-from ingest.settings import IngestSettings
+from ingest.settings import CollectorSettings, IngestSettings
 from lake.settings import LakeSettings
 from lake.writer.metrics_server import DEFAULT_PORT, LOCAL, Address
 from orchestration.instance import end_cut_off_runs, prepare, write_workspace
@@ -29,6 +29,7 @@ from orchestration.stack.stack import Stack
 logger = logging.getLogger(__name__)
 
 TEND_S = 0.5
+COLLECTOR_PORT = 8080
 CUT_OFF = "`lakeward up` ended while this run was under way."
 
 
@@ -55,7 +56,7 @@ class Running:
 class Session:
     """Starts everything, keeps it running until told to stop, and stops it in order.
 
-    The order of stopping is the way of an event: the generator stops making events, the writer
+    The order of stopping is the way of an event: generator and collector stop, the writer
     takes what is in Kafka, Dagster stops reading, and the broker goes last.
     """
 
@@ -130,6 +131,7 @@ class Session:
         accept = self._wishes.accept_gap or self._was_drained
         self._start_services(
             services.writer(environment, self._metrics_address(), accept),
+            services.collector(environment, self._collector_address()),
             services.code_server(plan),
         )
         # The page asks the code server once at its start, so it comes after it.
@@ -143,6 +145,13 @@ class Session:
             return Address.parse(self._lake.metrics_address)
         hint = "Name a free one with LAKEWARD_METRICS_ADDRESS."
         return Address(LOCAL, ports.first_free(LOCAL, DEFAULT_PORT, hint))
+
+    def _collector_address(self) -> str:
+        settings = CollectorSettings()
+        if "address" in settings.model_fields_set:
+            return settings.address
+        hint = "Name a free one with LAKEWARD_COLLECTOR_ADDRESS."
+        return str(Address(LOCAL, ports.first_free(LOCAL, COLLECTOR_PORT, hint)))
 
     def _start_services(self, *wanted: Service) -> None:
         if not self.stop_asked.is_set():
@@ -167,7 +176,7 @@ class Session:
         try:
             yield
         finally:
-            self._stack.stop(services.GENERATOR)
+            self._stack.stop(services.GENERATOR, services.COLLECTOR)
             self._stack.stop(services.WRITER)
             if broker.owned is not None:
                 with told_but_not_raised(self._say):

@@ -23,7 +23,7 @@ from orchestration.stack.health import DagsterPage
 
 PATIENCE_S = 120.0
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"
-PROCESSES = {"broker", "writer", "dagster-code", "dagster-page", "dagster-daemon"}
+PROCESSES = {"broker", "writer", "collector", "dagster-code", "dagster-page", "dagster-daemon"}
 
 
 class Up:
