@@ -5,7 +5,7 @@ From the tables and from Kafka alone; no writer needs to run, and either of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from lake.reread import oldest_waiting
 from lake.settings import LakeSettings
 from lake.status_of_kafka import KafkaSide, TopicEnds, look_at_kafka
 from lake.status_of_tables import LakeSide, TableStatus, look_at_tables
+from lake.status_of_tenants import TenantSide, look_at_tenants
 from lake.tables import Lake
 from lake.writer.source import Source
 
@@ -60,6 +61,8 @@ class Status:
     """False when ``writers`` is only 0 or "at least 1"."""
     not_begun: tuple[str, ...]
     """Contracts without a table or without a topic, which is no problem."""
+    tenants: Mapping[str, int]
+    """How many tenants have each status; empty where none was ever registered."""
     problems: tuple[Problem, ...]
 
     @property
@@ -88,6 +91,7 @@ def status(
     chosen = list(contracts)
     lake = look_at_tables(Lake(settings.root), chosen, now)
     kafka = look_at_kafka(ingest, settings, chosen)
+    tenants = look_at_tenants(ingest)
     parts = [
         part
         for contract in chosen
@@ -112,7 +116,8 @@ def status(
         not_begun=tuple(c.name for c in chosen if c.name not in begun | lake.unreadable.keys())
         if "journal" not in lake.unreadable
         else (),
-        problems=tuple(_problems(settings, lake, kafka, parts)),
+        tenants=tenants.by_status,
+        problems=tuple(_problems(settings, lake, kafka, tenants, parts)),
     )
 
 
@@ -154,10 +159,16 @@ def _with_oldest(part: PartitionStatus, oldest: dict[tuple[str, int], datetime])
 
 
 def _problems(
-    settings: LakeSettings, lake: LakeSide, kafka: KafkaSide, parts: list[PartitionStatus]
+    settings: LakeSettings,
+    lake: LakeSide,
+    kafka: KafkaSide,
+    tenants: TenantSide,
+    parts: list[PartitionStatus],
 ) -> Iterator[Problem]:
     if kafka.trouble is not None:
         yield Problem(kafka.trouble.message, kafka.trouble.hint or "Is the broker up?")
+    if tenants.trouble is not None:
+        yield Problem(tenants.trouble.message, tenants.trouble.hint or "Is the database up?")
     for name, why in lake.unreadable.items():
         table = "ops.journal" if name == "journal" else f"bronze.{name}"
         yield Problem(

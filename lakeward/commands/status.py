@@ -104,6 +104,7 @@ def as_document(found: Status) -> dict[str, object]:
             for gap in found.gaps
         ],
         "not_begun": list(found.not_begun),
+        "tenants": dict(found.tenants),
         "problems": [{"what": one.what, "hint": one.hint} for one in found.problems],
     }
 
@@ -178,6 +179,9 @@ def _lines(found: Status) -> list[str]:
         if one.dead:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(one.dead.items()))
             lines.append(f"dead letters of {one.facts.name} in 24 h: {reasons}")
+    if found.tenants:
+        counts = ", ".join(f"{count:,} {status}" for status, count in sorted(found.tenants.items()))
+        lines.append(f"tenants: {counts}")
     if found.not_begun:
         lines.append(f"nothing written yet: {', '.join(found.not_begun)}")
     for gap in found.gaps:

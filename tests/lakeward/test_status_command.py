@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ingest.tenants.access import open_registry
 from tests.kafka_servers.topics import KafkaForTest
 from tests.lake.writer.rig import Rig
 
@@ -43,6 +44,7 @@ def cells(text: str, first: str) -> list[str]:
 
 
 def test_a_person_sees_where_everything_stands(rig: Rig) -> None:
+    open_registry(rig.kafka.settings).create("acme", who="anna")
     done = status(rig)
     assert (done.returncode, done.stderr) == (0, "")
     assert cells(done.stdout, rig.topic) == [f"{rig.topic}[0]", "21", "22", "0", "-"]
@@ -51,6 +53,7 @@ def test_a_person_sees_where_everything_stands(rig: Rig) -> None:
     assert table[-1] == "2"
     assert "dead letters of visits in 24 h: not_json 2" in done.stdout
     assert "lag 0; writers at work: 0" in done.stdout
+    assert "tenants: 1 active" in done.stdout
 
 
 def test_what_is_wrong_is_said_with_what_to_do_and_ends_with_one(rig: Rig) -> None:
