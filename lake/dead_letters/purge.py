@@ -93,7 +93,7 @@ def purge(
         LetGo(_by_source(purged_of(lake))),
         run_id,
     )
-    gone, _ = erasure.run(lambda theirs: offsets.announce(run_id, DEAD_LETTERS, theirs), now)
+    gone, _, _ = erasure.run(lambda theirs: offsets.announce(run_id, DEAD_LETTERS, theirs), now)
     return Purged(
         run_id=run_id,
         letters=len(chosen),
