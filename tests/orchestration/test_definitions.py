@@ -80,6 +80,7 @@ GOLD = {
     "gold/rpt_top_projects",
 }
 UNDATED = {
+    "gold/current_active_sessions",
     "gold/dim_sites",
     "gold/fct_anomalies",
     "gold/fct_experiments",
