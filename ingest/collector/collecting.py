@@ -34,6 +34,7 @@ from ingest.collector.record import Record
 from ingest.collector.refusal import Refusal
 from ingest.collector.request_context import RequestContext
 from ingest.collector.token_bucket import RateLimits
+from ingest.collector.turns import Turns
 from ingest.collector.verdict import Accepted, Rejected, Verdict
 from ingest.collector.watch import CollectorWatch
 from ingest.contracts.json_text import NotJsonError
@@ -45,6 +46,9 @@ logger = logging.getLogger(__name__)
 BUSY_SECONDS: Final = 1.0
 FULL_SECONDS: Final = 10.0
 """When to try again: after a moment of too much at once, and after Kafka was away for long."""
+
+LARGE: Final = 8 * 1024
+"""Bytes of a body from which on requests take turns: about 20 events."""
 
 _NOBODY: Final = ""
 """Stands for the tenant of a request that has not said yet who it is from."""
@@ -73,6 +77,7 @@ class Parts:
     now: Callable[[], datetime]
     max_body_bytes: int
     max_batch: int
+    turns: Turns = field(default_factory=Turns)
     new_request_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
 
 
@@ -140,29 +145,43 @@ class Collecting(ABC):
                 parts.max_body_bytes,
             )
             parts.watch.body_bytes.inc(len(body))
-            try:
-                document = read_json(body)
-            except NotJsonError as error:
-                raise Refusal(HTTPStatus.BAD_REQUEST, "not_json", str(error)) from None
-            if key is None:
-                secret = self.secret_of(document)
-                if secret is None:
-                    raise _unauthorized("the request has no write key")
-                key = self._authenticate(secret)
-            agent = headers.get(b"user-agent")
-            client = scope.get("client")
-            request = RequestContext.at(
-                parts.now(),
-                request_id=request_id,
-                key=key,
-                peer=None if client is None else client[0],
-                user_agent=None if agent is None else agent.decode("latin-1"),
-            )
-            verdicts = self.judge(document, request)
+            if len(body) > LARGE:
+                async with parts.turns.turn(holder):
+                    verdicts, request = self._judged(request_id, scope, headers, body, key)
+            else:
+                verdicts, request = self._judged(request_id, scope, headers, body, key)
             accepted = await self._keep(verdicts, request)
         return self.status_of(len(verdicts), accepted), self.document_of(
             verdicts_document(request_id, verdicts, accepted)
         )
+
+    def _judged(
+        self,
+        request_id: str,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        key: WriteKey | None,
+    ) -> tuple[list[Verdict], RequestContext]:
+        try:
+            document = read_json(body)
+        except NotJsonError as error:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "not_json", str(error)) from None
+        if key is None:
+            secret = self.secret_of(document)
+            if secret is None:
+                raise _unauthorized("the request has no write key")
+            key = self._authenticate(secret)
+        agent = headers.get(b"user-agent")
+        client = scope.get("client")
+        request = RequestContext.at(
+            self._parts.now(),
+            request_id=request_id,
+            key=key,
+            peer=None if client is None else client[0],
+            user_agent=None if agent is None else agent.decode("latin-1"),
+        )
+        return self.judge(document, request), request
 
     def _authenticate(self, secret: str) -> WriteKey:
         key = self._parts.keys.authenticate(secret)
