@@ -116,12 +116,14 @@ class Database:
     def _require_current(self) -> None:
         if self._is_current:
             return
-        if not self.is_postgresql:
+        with self._explained():
+            if self.file is not None:
+                _make_private(self.file)
+            with self._engine.connect() as connection:
+                steps = self._missing(connection)
+        if steps and not self.is_postgresql:
             self.migrate()
-            return
-        with self._explained(), self._engine.connect() as connection:
-            steps = self._missing(connection)
-        if steps:
+        elif steps:
             raise RegistryError(
                 f"the tables of {self.address} are not there or of an older release; missing "
                 f"steps: {', '.join(steps)}",

@@ -23,6 +23,8 @@ from ingest.tenants.snapshot import Snapshot
 from ingest.tenants.tables import AUDIT_LOG, REVISION, TENANTS, WRITE_KEYS
 
 TENANT_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+LONGEST: Final = 200
+"""Characters of a tenant's name, and of who changed something."""
 FIRST_KEY: Final = "default"
 GRACE: Final = timedelta(days=7)
 
@@ -108,7 +110,11 @@ class Registry:
         if status not in ("pending", "active"):
             raise TenantError(f"a new tenant is pending or active, not {status}")
         tenant = Tenant(
-            tenant_id, name or tenant_id, status, privacy or Privacy(), _sound(quota or Quota())
+            tenant_id,
+            _fit(name or tenant_id),
+            status,
+            privacy or Privacy(),
+            _sound(quota or Quota()),
         )
         with self._changing(tenant_id, who) as (connection, at, note):
             if reading.tenants(connection, tenant_id):
@@ -224,7 +230,7 @@ class Registry:
             old = _living(connection, tenant_id)
             new = replace(
                 old,
-                name=old.name if name is None else name,
+                name=old.name if name is None else _fit(name),
                 privacy=replace(old.privacy, **(privacy or {})),
                 quota=_sound(replace(old.quota, **(quota or {}))),
             )
@@ -306,7 +312,11 @@ class Registry:
             def note(action: str, detail: Mapping[str, Any]) -> None:
                 connection.execute(
                     insert(AUDIT_LOG).values(
-                        at=at, who=who, action=action, tenant_id=tenant_id, detail=dict(detail)
+                        at=at,
+                        who=who[:LONGEST],
+                        action=action,
+                        tenant_id=tenant_id,
+                        detail=dict(detail),
                     )
                 )
 
@@ -348,6 +358,15 @@ def _require(tenant: Tenant, sources: Set[Status], target: Status) -> None:
 def _update(connection: Connection, tenant_id: str, at: datetime, **columns: Any) -> None:
     statement = update(TENANTS).where(TENANTS.c.tenant_id == tenant_id)
     connection.execute(statement.values(**columns, changed_at=at))
+
+
+def _fit(name: str) -> str:
+    if not name.strip() or len(name) > LONGEST or not name.isprintable():
+        raise TenantError(
+            "a tenant's name is some text in one line",
+            hint=f"At most {LONGEST} characters that can be printed.",
+        )
+    return name
 
 
 def _sound(quota: Quota) -> Quota:

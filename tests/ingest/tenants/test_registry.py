@@ -145,6 +145,8 @@ def test_a_change_that_fails_leaves_nothing(registry: Registry) -> None:
     for change in (
         lambda: registry.create("acme", who=ANNA),
         lambda: registry.set("acme", who=ANNA, quota={"burst": 0}),
+        lambda: registry.set("acme", who=ANNA, name="x" * 201),
+        lambda: registry.create("other", "two\nlines", who=ANNA),
         lambda: registry.add_key("acme", "no good", who=ANNA),
         lambda: registry.add_key("acme", who=ANNA, contracts=set()),
         lambda: registry.add_key("nobody", who=ANNA),
