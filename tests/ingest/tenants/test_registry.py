@@ -200,6 +200,21 @@ def test_postgresql_is_only_migrated_when_asked(postgres: Postgres) -> None:
     registry.create("acme", who=ANNA)
 
 
+def test_who_only_reads_needs_no_right_but_select(postgres: Postgres) -> None:
+    url = postgres.make_database("rights")
+    registry = Registry(Database(url))
+    registry.database.migrate()
+    registry.create("acme", who=ANNA)
+    with registry.database.changing() as connection:
+        connection.execute(text("create role collector login"))
+        connection.execute(text("grant select on all tables in schema public to collector"))
+    reader = Registry(Database(url.replace("postgres@", "collector@")))
+    with TenantDirectory(reader.read, refresh_seconds=None) as directory:
+        assert directory.known_tenants() == {"acme"}
+    with pytest.raises(RegistryError, match="permission denied"):
+        reader.suspend("acme", who="collector")
+
+
 def test_a_registry_of_a_newer_release_is_left_alone(registry: Registry, database_url: str) -> None:
     registry.create("acme", who=ANNA)
     with registry.database.changing() as connection:
