@@ -17,7 +17,8 @@ from lake.errors import UnknownLetterError
 from lake.tables import DEAD_LETTERS, Lake
 from lake.writer.source import Source
 
-LETTERS_AT_ONCE: Final = 10_000
+LETTERS_AT_ONCE: Final = 2_048
+"""Read together; each may have a megabyte or more."""
 
 Grouping = Literal["reason", "contract", "tenant_id", "standing", "day"]
 GROUPINGS: Final[tuple[Grouping, ...]] = get_args(Grouping)

@@ -53,6 +53,10 @@ REPLAY_REASONS: Final[Mapping[str, str]] = {
 }
 """Why a replay fails, besides the reasons of decoding."""
 
+LETTERS_A_COMMIT: Final = 20_000
+BYTES_A_COMMIT: Final = 32 * 2**20
+"""Letters are read until they are so many or so much."""
+
 Coordinates = tuple[int, int]
 """Partition and offset, within one topic."""
 
@@ -148,7 +152,7 @@ def replay(
     ways: dict[str, Way] = {}
     with LetterReader(lake) as reader, ExitStack() as open_ways:
         total = min(reader.count(selection), plan.limit or sys.maxsize)
-        for letters in _limited(reader.whole(selection), plan.limit):
+        for letters in _limited(_gathered(reader.whole(selection)), plan.limit):
             for name, theirs in _by_topic(letters):
                 if should_stop():
                     return replace(done, is_finished=False)
@@ -373,6 +377,19 @@ class Way:
 _NO_ROWS: Final = pa.table(
     {"_partition": pa.array([], pa.int32()), "_offset": pa.array([], pa.int64())}
 )
+
+
+def _gathered(chunks: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Yield chunks put together to what is worth a commit."""
+    waiting: list[pa.Table] = []
+    for chunk in chunks:
+        waiting.append(chunk)
+        rows, size = sum(one.num_rows for one in waiting), sum(one.nbytes for one in waiting)
+        if rows >= LETTERS_A_COMMIT or size >= BYTES_A_COMMIT:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _limited(chunks: Iterator[pa.Table], limit: int | None) -> Iterator[pa.Table]:

@@ -12,6 +12,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from lake.commit_ranges import COMMIT_RANGES, SCHEMA, Range, fold_app_id, ranges_in
+from lake.dead_letters.history import settle
 from lake.delta_log import read_commit_infos
 from lake.tables import Lake
 from lake.writer.source import Source
@@ -36,6 +37,7 @@ def fold(lake: Lake, name: str, table: DeltaTable) -> int:
         How far the table is folded now; -1: not at all. May be run again after a crash anywhere,
         and at the same time by two: the transaction id lets each commit in once.
     """
+    settle(lake, name, table)  # what the log says of replays is kept, too
     writer = table.metadata().configuration.get(WRITER, "")
     store = Target(lake, "ops", COMMIT_RANGES, SCHEMA, writer).open()
     app_id = fold_app_id(table, name)

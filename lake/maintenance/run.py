@@ -13,7 +13,6 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from lake.commit_ranges import folded, missing_rows
-from lake.dead_letters.history import settle
 from lake.errors import LakeError, MissingTableError
 from lake.log_files import LogFiles, log_files
 from lake.maintenance.compaction import Compacted, compact
@@ -223,7 +222,6 @@ class _Round:
             # a dry run counts what could go once it is folded
             return self._open().version() if options.dry_run else self._folded_to()
         table = self._open()
-        settle(self._lake, self._name, table)  # what the log says of replays goes with it, too
         folded_to = fold(self._lake, self._name, table)
         self._done = replace(self._done, folded_to=folded_to)
         return folded_to

@@ -224,7 +224,6 @@ def _do(box: Letterbox, what: str) -> None:
     elif what == "settle":
         settle(box.lake, "visits", table)
     elif what == "fold":
-        settle(box.lake, "visits", table)
         fold(box.lake, "visits", table)
     else:
         box.purge()
