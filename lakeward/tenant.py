@@ -5,16 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ingest.contracts.overlay import Overlay
     from lake.tables import Lake
     from lake.tenant_share import TenantShare
 
 
 def share_for(lake: Lake, tenant_id: str) -> TenantShare:
     """Return what a tenant sees, and say so when that is no row."""
+    from ingest.settings import IngestSettings
+    from ingest.tenants.access import is_there, open_registry
+    from ingest.tenants.overlays import OverlayRegistry
     from lake.tenant_share import share_of
     from lakeward.console import errors
 
-    share = share_of(lake, tenant_id)
+    ingest = IngestSettings()
+    shown = {}
+    if is_there(ingest):
+        shown = OverlayRegistry(open_registry(ingest).database).shown(tenant_id)
+    share = with_overlays(share_of(lake, tenant_id), shown)
     if not share.has_rows:
         errors.print(
             f"no table of silver or gold has a row of the tenant {tenant_id!r}",
@@ -24,6 +34,21 @@ def share_for(lake: Lake, tenant_id: str) -> TenantShare:
             soft_wrap=True,
         )
     return share
+
+
+def with_overlays(share: TenantShare, overlays: Mapping[str, Overlay]) -> TenantShare:
+    """Return a share that also shows the fields of overlays, by contract."""
+    from dataclasses import replace
+
+    from ingest.contracts.registry import load_contracts
+    from ingest.settings import IngestSettings
+    from lake.overlay_sql import computed_columns
+
+    if not overlays:
+        return share
+    contracts = {one.name: one for one in load_contracts(IngestSettings().contracts_dir)}
+    columns = {table.name: table.columns for table in share.tables if table.layer == "silver"}
+    return replace(share, computed=computed_columns(overlays, contracts, columns))
 
 
 def user_of(named: str | None) -> str:

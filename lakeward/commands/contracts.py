@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakeward.overlays import overlay_app
+
 if TYPE_CHECKING:
     from ingest.contracts.compatibility import Change
     from ingest.contracts.model import Contract
@@ -33,6 +35,7 @@ def register(app: typer.Typer) -> None:
     group.command()(show)
     group.command()(check)
     group.command()(generate)
+    group.add_typer(overlay_app(), name="overlay")
     app.add_typer(group, name="contracts")
 
 
