@@ -94,7 +94,9 @@ class Trouble:
     """When it was first seen, UTC."""
     failures: int
     told_at: datetime | None
-    """When people were last told, UTC; None when nobody could be."""
+    """When people were last told of this problem, UTC; None when nobody could be."""
+    was_told: bool
+    """People know that the subject fails, by this problem or by one before it."""
 
 
 class AlertBook:
@@ -114,8 +116,10 @@ class AlertBook:
         """
         with self._memory() as troubles:
             known = troubles.get(subject)
-            if known is None or known.problem != problem:
-                known = Trouble(problem, now, 0, None)
+            if known is None:
+                known = Trouble(problem, now, 0, None, False)
+            elif known.problem != problem:
+                known = replace(known, problem=problem, told_at=None)
             known = replace(known, failures=known.failures + 1)
             troubles[subject] = known
             if known.told_at is not None and now < known.told_at + self._repeat:
@@ -125,7 +129,7 @@ class AlertBook:
                 alert = replace(alert, body=f"{alert.body}\n\n{told}")
             sent = self._send(alert)
             if any(delivery.error is None for delivery in sent):
-                troubles[subject] = replace(known, told_at=now)
+                troubles[subject] = replace(known, told_at=now, was_told=True)
             return sent
 
     def succeeded(self, subject: str, now: datetime) -> list[Delivery]:
@@ -134,13 +138,13 @@ class AlertBook:
             known = troubles.get(subject)
             if known is None:
                 return []
-            if known.told_at is None:
+            if not known.was_told:
                 del troubles[subject]
                 return []
             times = "once" if known.failures == 1 else f"{known.failures} times"
             body = (
                 f"It succeeded at {now:%Y-%m-%d %H:%M} UTC. Since {known.since:%Y-%m-%d %H:%M} UTC "
-                f"it had failed {times}, by {known.problem}."
+                f"it had failed {times}, last by {known.problem}."
             )
             sent = self._send(Alert(f"lakeward: {subject} is well again", body, is_good=True))
             if any(delivery.error is None for delivery in sent):
@@ -183,6 +187,7 @@ class AlertBook:
                         if known["told_at"] is None
                         else datetime.fromisoformat(known["told_at"])
                     ),
+                    was_told=bool(known["was_told"]),
                 )
                 for name, known in document.items()
             }

@@ -142,6 +142,9 @@ def test_a_failure_is_told_once_in_its_time_and_its_end_once(
     assert "failure 4 since 2026-03-10 12:00 UTC" in receiver.got[1][1]["message"]
     book.failed("job build", "the steps gold", ALERT, NOW + 8 * HOUR)  # another problem: at once
     assert len(receiver.got) == 3
+    receiver.is_down = True
+    book.failed("job build", "the run", ALERT, NOW + 8 * HOUR)
+    receiver.is_down = False
     book.succeeded("job audit", NOW + 9 * HOUR)
     for _ in range(2):
         book.succeeded("job build", NOW + 9 * HOUR)
