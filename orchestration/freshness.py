@@ -42,7 +42,7 @@ def written_within(hours: float) -> FreshnessPolicy:
 def event_date_columns(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Return gold's tables that are partitioned by an event date, each with that column.
 
-    A model whose newest date says nothing of freshness, such as the day an experiment began, has
+    A model whose newest date says nothing of freshness, such as the day of arrival, has
     ``meta.is_about_days: false``.
     """
     found = {}

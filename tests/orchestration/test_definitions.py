@@ -84,9 +84,10 @@ UNDATED = {
     "gold/dim_sites",
     "gold/fct_anomalies",
     "gold/fct_experiments",
+    "gold/rpt_data_quality_daily",
     "gold/rpt_freshness",
 }
-"""Gold that is not about days."""
+"""Gold that is not about days of events."""
 NOT_EXPECTED = {
     "silver/experiments",
     "silver/int_active_days",
