@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import httpx
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 class RunningCollector:
@@ -40,7 +40,11 @@ class RunningCollector:
                 env=environment,
                 cwd=home,
             )
-        self.url = self._url()
+        try:
+            self.url = self._url()
+        except BaseException:
+            self.kill()
+            raise
         self.keys: dict[str, str] = {}
         """Keys of its tenants, for tests that need several."""
 
