@@ -136,6 +136,8 @@ class _Merge:
                 hint="Is a data file damaged? `lakeward audit` tells what is missing.",
             )
         size = self._fs.get_file_info([into])[0].size
+        if size is None:  # it could not land any more, and an erasure has deleted it
+            raise FileNotFoundError(into)
         moment = int(now.timestamp() * 1000)
         read = sum(file["size_bytes"] for file in files)
         table.create_write_transaction(
