@@ -178,6 +178,7 @@ class Plugin(BasePlugin):
             "reason": made.reason,
             "nothing": made.has_nothing_to_do,
             "views": {label: new_rows_view(made, label) for label in made.new_files},
+            "follows_backfill": made.follows_backfill,
             "old_views": {label: old_rows_view(made, label) for label in made.old_files},
             "first": str(made.dates.first) if made.dates else None,
             "last": str(made.dates.last) if made.dates else None,

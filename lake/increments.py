@@ -33,6 +33,9 @@ Reads = Literal["rows", "buckets", "changes"]
 rows that came and those that went."""
 
 FENCE = "dbt:build"
+BACKFILLED = "dbt:backfilled"
+"""1 from a backfill on until the next build: rows of the range may come from a state of the
+upstreams that was neither the last one read nor the next one."""
 NEVER = -1
 """The version before a table's first one."""
 
@@ -115,7 +118,8 @@ class Plan:
     changes: dict[str, Changes] = field(default_factory=dict)
     """By label of the upstream; increments only."""
     new_files: dict[str, list[str]] = field(default_factory=dict)
-    """Addresses of the added files, for a model that reads rows or changes."""
+    """Addresses of the added files, for a model that reads rows or changes. In a backfill too:
+    rows that the next build will read, which a model of sums must not count before."""
     old_files: dict[str, list[str]] = field(default_factory=dict)
     """Addresses of the removed files, for a model that reads changes."""
     reaches: Mapping[str, Reach] = field(default_factory=dict)
@@ -136,8 +140,17 @@ class Plan:
         build = None if own is None else own.transaction_version(FENCE)
         fence = Transaction(FENCE, 0 if build is None else build + 1)
         if self.mode == "backfill":
-            return [fence]
-        return [fence, *(step for upstream in self.upstreams for step in upstream.progress())]
+            return [fence, Transaction(BACKFILLED, 1)]
+        return [
+            fence,
+            Transaction(BACKFILLED, 0),
+            *(step for upstream in self.upstreams for step in upstream.progress()),
+        ]
+
+    @property
+    def follows_backfill(self) -> bool:
+        """True when days of the table were backfilled since it last read its upstreams."""
+        return self.own.table is not None and self.own.table.transaction_version(BACKFILLED) == 1
 
     @property
     def has_progress(self) -> bool:
@@ -214,7 +227,10 @@ def plan(
     if table.transaction_version(FENCE) is None:
         return everything("the first build did not finish")
     if dates is not None:
-        return Plan("backfill", "", own, upstreams, dates=dates)
+        if reads != "rows":
+            return Plan("backfill", "", own, upstreams, dates=dates)
+        later = plan(own, upstreams, reads=reads, whole=whole)
+        return Plan("backfill", "", own, upstreams, new_files=later.new_files, dates=dates)
     if _was_restored(table):
         return everything("the table was restored to an earlier version")
     changes: dict[str, Changes] = {}

@@ -43,6 +43,8 @@ class TestLake:
     folder: Path
     now: datetime = START
     """When the next bronze commit is made; each commit moves it on."""
+    models: str = ""
+    """What is built when a test selects nothing; everything when empty."""
     _offsets: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -88,6 +90,8 @@ class TestLake:
 
     def dbt(self, *args: str, target: str = "prod") -> DbtResult:
         """Run dbt; the caller looks at the result."""
+        if self.models and args[0] in ("build", "run") and "--select" not in args:
+            args = (*args, "--select", self.models)
         return run_dbt(args, home=self.home, lake_root=self.lake.root, target=target)
 
     def build(self, *args: str, target: str = "prod") -> DbtResult:
@@ -99,7 +103,7 @@ class TestLake:
     def copy_bronze_to(self, folder: Path) -> TestLake:
         """Return another lake with the same bronze and nothing else."""
         shutil.copytree(self.folder / "lake" / "bronze", folder / "lake" / "bronze")
-        return TestLake(folder, self.now, dict(self._offsets))
+        return TestLake(folder, self.now, self.models, dict(self._offsets))
 
     def rows(self, label: str, where: str = "true") -> list[tuple[Any, ...]]:
         """Return all rows of ``<layer>.<table>``, sorted, columns by name."""
@@ -271,10 +275,23 @@ class Chance:
 CONTRACTS = ("clickstream", "conversions", "registrations", "ad_events", "app_events")
 
 
+SPINE = (
+    "+fct_funnel +fct_metrics_60m +fct_revenue_daily +int_sessions "
+    "stg_ad_events stg_app_events stg_rejected_events"
+)
+"""One model of each way to follow events: enough for what a build does whatever it builds."""
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> TestLake:
     """An empty lake."""
     return TestLake(tmp_path / "one")
+
+
+@pytest.fixture
+def spine(tmp_path: Path) -> TestLake:
+    """An empty lake whose builds are those of a few models."""
+    return TestLake(tmp_path / "one", models=SPINE)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,12 @@ sys.exit(0 if result.succeeded else 1)
 """
 
 
+@pytest.fixture
+def lake(spine: Any) -> Any:
+    """Builds of a few models: a build of all takes several times as long and shows no more here."""
+    return spine
+
+
 def build_elsewhere(lake: Any) -> None:
     subprocess.run(
         [sys.executable, "-c", BUILD, str(lake.folder / "elsewhere"), lake.lake.root],

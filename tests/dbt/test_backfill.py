@@ -22,6 +22,12 @@ IN_RANGE = {
 
 
 @pytest.fixture
+def lake(spine: Any) -> Any:
+    """Builds of a few models: a build of all takes several times as long and shows no more here."""
+    return spine
+
+
+@pytest.fixture
 def four_days(lake: Any, chance: Any) -> Any:
     """A built lake with events on each day from 26 February to 1 March."""
     events = chance(3)

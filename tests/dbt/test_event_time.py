@@ -7,7 +7,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 ODD = "a'b/c%20d\\e=f é\n*?[x]{y} 东京"
+
+
+@pytest.fixture
+def lake(spine: Any) -> Any:
+    """Builds of a few models: a build of all takes several times as long and shows no more here."""
+    return spine
 
 
 def test_absurd_dates_are_filed_under_the_arrival_and_kept_as_they_came(

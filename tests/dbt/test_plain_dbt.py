@@ -68,6 +68,10 @@ def test_plain_dbt_builds_tests_and_documents_from_its_folder(
     assert "model.lakeward.fct_funnel" in catalog["nodes"]
     columns = catalog["nodes"]["model.lakeward.fct_funnel"]["columns"]
     assert columns["visit_count"]["type"] == "BIGINT"
+    manifest = json.loads((tmp_path / "target" / "manifest.json").read_text())
+    for name, node in catalog["nodes"].items():
+        if name.startswith("model."):
+            assert set(node["columns"]) == set(manifest["nodes"][name]["columns"]), name
 
 
 def test_the_dev_target_reads_bronze_and_leaves_production_alone(

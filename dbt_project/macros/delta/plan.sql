@@ -52,17 +52,34 @@
 {% macro new_rows(relation) %}
     {%- if not has_plan() -%}{{ return(relation) }}{%- endif -%}
     {%- set label = relation.schema ~ '.' ~ relation.identifier -%}
+    {%- if is_backfill() -%}{{ return(relation) }}{%- endif -%}
     {{ return(delta_plan().views.get(label) or relation) }}
+{% endmacro %}
+
+{# As new_rows; in a backfill the rows that the model has read, without those that the next build
+   will: for a model that adds new rows to what it has. #}
+{% macro new_or_read_rows(relation, key) %}
+    {%- set label = relation.schema ~ '.' ~ relation.identifier -%}
+    {%- if not is_backfill() or label not in delta_plan().views -%}
+        {{ return(new_rows(relation)) }}
+    {%- endif -%}
+    {%- set key = 'tenant_id, ' ~ key -%}
+    {{ return(
+        '(select * from ' ~ relation ~ ' where (' ~ key ~ ') not in (select ' ~ key ~ ' from '
+        ~ delta_plan().views[label] ~ '))'
+    ) }}
 {% endmacro %}
 
 {# The rows of an upstream, these columns of them, that came or went since the last run: for an
    increment of a model with meta.reads 'changes'. Rows that were only written again, with others of
-   their bucket or by compaction, cancel out. #}
+   their bucket or by compaction, cancel out; but not after a backfill, whose rows the model may have
+   used meanwhile. #}
 {% macro changed_rows(relation, columns) %}
     {%- set picked = 'select ' ~ columns | join(', ') ~ ' from ' -%}
     {%- if not is_incremental() -%}{{ return(picked ~ relation) }}{%- endif -%}
     {%- set new = picked ~ new_rows(relation) -%}
     {%- set old = picked ~ delta_plan().old_views[relation.schema ~ '.' ~ relation.identifier] -%}
+    {%- if delta_plan().follows_backfill -%}{{ return(new ~ ' union all ' ~ old) }}{%- endif -%}
     {{ return(
         '(' ~ new ~ ' except all ' ~ old ~ ') union all (' ~ old ~ ' except all ' ~ new ~ ')'
     ) }}

@@ -35,7 +35,7 @@
         1 as event_count,
         0 as purchase_count,
         0::decimal(18, 2) as revenue_usd
-    from {{ new_rows(ref('stg_clickstream')) }}
+    from {{ new_or_read_rows(ref('stg_clickstream'), 'event_id') }}
     union all by name
     select
         tenant_id,
@@ -44,7 +44,7 @@
         user_id,
         event_date,
         event_at
-    from {{ new_rows(ref('stg_clickstream')) }}
+    from {{ new_or_read_rows(ref('stg_clickstream'), 'event_id') }}
     where user_id is not null
     union all by name
     select
@@ -56,7 +56,7 @@
         event_at,
         is_date_clamped,
         unnest(['signup', null]) as step
-    from {{ new_rows(ref('stg_registrations')) }}
+    from {{ new_or_read_rows(ref('stg_registrations'), 'registration_id') }}
     union all by name
     select
         tenant_id,
@@ -77,7 +77,7 @@
         unnest([
             case when is_purchase then coalesce(amount_usd, 0) else 0 end, 0
         ])::decimal(18, 2) as revenue_usd
-    from {{ new_rows(ref('stg_conversions')) }}
+    from {{ new_or_read_rows(ref('stg_conversions'), 'conversion_id') }}
     union all by name
     select
         tenant_id,
@@ -94,7 +94,7 @@
         event_date,
         event_at,
         unnest([(device_id is null)::integer, 1, 0]) as event_count
-    from {{ new_rows(ref('stg_app_events')) }}
+    from {{ new_or_read_rows(ref('stg_app_events'), 'event_id') }}
 {%- endset %}
 
 {%- set fresh_sql %}

@@ -94,7 +94,13 @@
 {%- endif %}
 
 with candidates as (
-    select * from {{ ref('stg_clickstream') }}
+    select *
+    from
+        {% if is_backfill() %}
+        {{ new_or_read_rows(ref('stg_clickstream'), 'event_id') }}
+        {% else %}
+        {{ ref('stg_clickstream') }}
+        {% endif %}
     where
         not is_date_clamped
     {% if is_incremental() %}
