@@ -116,6 +116,20 @@ TOTALS: dict[TableRef, tuple[Total, ...]] = {
             "a page view is missing from gold, or counted twice",
         ),
     ),
+    ("gold", "fct_campaign_daily"): (
+        Total(
+            "spend_usd",
+            "stg_ad_events",
+            "sum(cost_usd)",
+            "gold shows more or less spend than the advertising events cost",
+        ),
+        Total(
+            "click_count",
+            "stg_ad_events",
+            "count(*) filter (event_type = 'click')",
+            "a click is missing from the campaigns, or counted twice",
+        ),
+    ),
     ("gold", "fct_metrics_60m"): (
         Total(
             "event_count",
