@@ -17,13 +17,12 @@
 {%- set touched_sql %}
     select tenant_id, event_date from {{ new_rows(ref('stg_conversions')) }}
     where is_purchase
-    {%- for key in ('user_id', 'session_id') %}
     union
     select bought.tenant_id, bought.event_date
     from {{ ref('stg_conversions') }} as bought
     inner join {{ new_touches }} as touched
         on bought.tenant_id = touched.tenant_id
-        and bought.{{ key }} = touched.{{ key }}
+        and bought.user_id = touched.user_id
         and bought.event_at between touched.touched_at and touched.touched_at + {{ lookback }}
     where
         bought.is_purchase
@@ -31,14 +30,26 @@
             select touch_date + cast(n as integer)
             from {{ new_touches }}, generate_series(0, {{ days }}) as later (n)
         )
-    {%- endfor %}
+    union
+    select bought.tenant_id, bought.event_date
+    from {{ ref('stg_conversions') }} as bought
+    inner join {{ new_touches }} as touched
+        on bought.tenant_id = touched.tenant_id
+        and bought.session_id = touched.session_id
+        and bought.event_at between touched.touched_at and touched.touched_at + {{ lookback }}
+    where
+        bought.is_purchase
+        and bought.event_date in (
+            select touch_date + cast(n as integer)
+            from {{ new_touches }}, generate_series(0, {{ days }}) as later (n)
+        )
 {%- endset %}
 {%- if is_incremental() %}{% do replaces_buckets(touched_sql) %}{% endif %}
-{%- set scope = in_buckets_of(touched_sql, 'event_date') if is_incremental() else in_scope('event_date') %}
+{%- set scope = in_buckets_of(touched_sql, 'event_date') if is_incremental() else none %}
 
 with purchases as (
     select * from {{ ref('stg_conversions') }}
-    where is_purchase and {{ scope }}
+    where is_purchase and {{ scope or in_scope('event_date') }}
 ),
 
 touches as (
