@@ -163,7 +163,7 @@ def _apply(registry: OverlayRegistry, tenant: str, overlay: Overlay, who: str) -
     from lake.tenant_share import share_of
     from lakeward.console import console, errors
     from lakeward.tenant import with_overlays
-    from serving.catalog import build_catalog, tenant_catalog_path
+    from serving.catalog import build_catalog, is_copy, tenant_catalog_path
 
     lake = Lake(LakeSettings().root)
     table = silver_name(overlay.contract)
@@ -182,7 +182,7 @@ def _apply(registry: OverlayRegistry, tenant: str, overlay: Overlay, who: str) -
     registry.applied(tenant, overlay, who=who)
     path = tenant_catalog_path(IngestSettings().home, tenant)
     if path.exists():
-        build_catalog(lake, path, share)
+        build_catalog(lake, path, share, copy=is_copy(path))
     names = ", ".join(field.name for field in overlay.columns) or "no field"
     console.print(f"{label}: silver.{table} shows {names}", markup=False, highlight=False)
 

@@ -71,6 +71,13 @@ def tenant_catalog_path(home: Path, tenant_id: str) -> Path:
     return home / "serving" / "tenants" / f"{quote(tenant_id, safe='')}.duckdb"
 
 
+def is_copy(path: Path) -> bool:
+    """Tell whether a catalog holds rows, not views: it must not become one that shows the way."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        found = connection.execute("select 1 from duckdb_tables() where not internal limit 1")
+        return found.fetchone() is not None
+
+
 def forget_tenant(home: Path, tenant_id: str) -> bool:
     """Delete the catalog of a tenant, where it usually is; False when there is none.
 
