@@ -56,7 +56,11 @@ def _property(field: Field) -> dict[str, Any]:
 
 
 def _decimal(field: Field) -> dict[str, Any]:
-    """A JSON number, or text for a producer whose JSON library would round it."""
+    """A JSON number, or text for a producer whose JSON library would round it.
+
+    How many decimals a number has is not said: ``multipleOf`` 0.01 refuses 0.07, which is no
+    multiple of it in binary. A number with too many is rescued by the writer.
+    """
     digits = field.precision - field.scale
     whole = f"(0|[1-9][0-9]{{0,{digits - 1}}})" if digits else "0"
     fraction = rf"(\.[0-9]{{1,{field.scale}}})?" if field.scale else ""

@@ -277,7 +277,7 @@ CONTRACTS = ("clickstream", "conversions", "registrations", "ad_events", "app_ev
 
 SPINE = (
     "+fct_funnel +fct_metrics_60m +fct_revenue_daily +int_sessions "
-    "stg_ad_events stg_app_events stg_rejected_events"
+    "stg_ad_events stg_app_events stg_rejected_events +rpt_data_quality_daily +rpt_freshness"
 )
 """One model of each way to follow events: enough for what a build does whatever it builds."""
 

@@ -54,7 +54,7 @@ def test_models_go_on_where_they_were_and_are_as_if_the_tenant_had_never_been(
     assert {t.table for t in certificate.tables if t.rows} >= {
         "bronze.clickstream", "silver.stg_clickstream", "silver.int_sessions", "gold.fct_funnel",
     }  # fmt: skip
-    assert certificate.kept == ("silver.sites",)
+    assert certificate.kept == ("silver.experiments", "silver.sites")
     result = lake.build()
     assert {node.mode for node in result.models()} == {"increment", "seed"}
     assert sum(node.rows or 0 for node in lake.build().models()) == 0

@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.contracts.json_schema import payload_json_schema
@@ -77,16 +78,23 @@ def test_the_message_of_the_reference_page_fills_every_column(contract: Contract
     assert [field.name for field in contract.fields if row[field.name] is None] == []
 
 
+@settings(deadline=None)
 @given(st.sampled_from(PAYMENTS.fields), NEAR_MISSES | ANY_JSON)
 def test_what_the_schema_takes_becomes_a_row_with_nothing_rescued(field: Any, value: Any) -> None:
+    """All but a number with too many decimals, which JSON Schema cannot tell from one that fits."""
     payload = {**sample_payload(PAYMENTS), field.payload_name: value}
     if not SCHEMA.is_valid(payload):
         return
+    if field.kind == "decimal" and isinstance(value, float):
+        value = Decimal(str(value))
+        if value != round(value, field.scale):
+            return
     decoded = decode(DECODER, [payload])
     assert decoded.dead.num_rows == 0, decoded.dead.column("detail").to_pylist()
     assert decoded.rows.column("_rescued").to_pylist() == [None]
 
 
+@settings(deadline=None)
 @given(st.sampled_from([f for f in PAYMENTS.fields if not f.allowed]), NEAR_MISSES | ANY_JSON)
 def test_what_the_schema_refuses_is_rescued_or_a_dead_letter(field: Any, value: Any) -> None:
     """All but text that a careful reader understands: the schema asks producers for less."""

@@ -5,8 +5,8 @@
     )
 }}
 
-{#- The entity is a visitor within one UTC day: all visits of a user that day, or one visit of somebody
-    who is not known that day. Events whose own clock is not believed take no part: the funnel is
+{#- The entity is a visitor within one UTC day: all visits of a user that day, or one visit of
+    somebody who is not known that day. Events whose own clock is not believed take no part: the funnel is
     about order. -#}
 
 with page_events as (
@@ -32,11 +32,29 @@ known as (
         session_id,
         arg_min(user_id, (occurred_at, user_id)) as user_id
     from (
-        select tenant_id, event_date, session_id, user_id, occurred_at from page_events
+        select
+            tenant_id,
+            event_date,
+            session_id,
+            user_id,
+            occurred_at
+        from page_events
         union all
-        select tenant_id, event_date, session_id, user_id, occurred_at from registrations
+        select
+            tenant_id,
+            event_date,
+            session_id,
+            user_id,
+            occurred_at
+        from registrations
         union all
-        select tenant_id, event_date, session_id, user_id, occurred_at from conversions
+        select
+            tenant_id,
+            event_date,
+            session_id,
+            user_id,
+            occurred_at
+        from conversions
     )
     where user_id is not null
     group by all
@@ -77,7 +95,12 @@ steps as (
         happening.occurred_at
     from (
         select
-            tenant_id, event_date, session_id, user_id, occurred_at, 'signup' as step
+            tenant_id,
+            event_date,
+            session_id,
+            user_id,
+            occurred_at,
+            'signup' as step
         from registrations
         union all
         select

@@ -28,11 +28,11 @@ final as (
         count(then_signed_up_at) as signup_count,
         count(then_connected_at) as wallet_connect_count,
         count(then_purchased_at) as purchase_count,
-        count(*) filter (where then_purchased_at < first_page_at + interval 1 day)
+        count(*) filter (where then_purchased_at < first_page_at + interval '1 day')
             as purchase_1d_count,
-        count(*) filter (where then_purchased_at < first_page_at + interval 7 days)
+        count(*) filter (where then_purchased_at < first_page_at + interval '7 days')
             as purchase_7d_count,
-        count(*) filter (where then_purchased_at < first_page_at + interval 30 days)
+        count(*) filter (where then_purchased_at < first_page_at + interval '30 days')
             as purchase_30d_count,
         count(signed_up_at) as loose_signup_count,
         count(wallet_connected_at) as loose_wallet_connect_count,

@@ -63,7 +63,12 @@ persons as (
     select * from {{ persons }}
     where
         is_known
-        and (tenant_id, person_id) in (select tenant_id, user_id from user_days)
+        and (tenant_id, person_id) in (
+            select
+                tenant_id,
+                user_id
+            from user_days
+        )
 ),
 
 active as (

@@ -95,7 +95,7 @@ final as (
         site_id,
         row_number() over (
             partition by tenant_id, report_date
-            order by revenue_usd desc, registration_count desc, session_count desc, site_id
+            order by revenue_usd desc, registration_count desc, session_count desc, site_id asc
         ) as revenue_rank,
         session_count,
         registration_count,

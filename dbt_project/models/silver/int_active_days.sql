@@ -6,19 +6,39 @@
 }}
 
 with happenings as (
-    select tenant_id, event_date, user_id, event_at, 'web' as source
+    select
+        tenant_id,
+        event_date,
+        user_id,
+        event_at,
+        'web' as source
     from {{ ref('stg_clickstream') }}
     where user_id is not null and {{ in_scope('event_date') }}
     union all
-    select tenant_id, event_date, user_id, event_at, 'app' as source
+    select
+        tenant_id,
+        event_date,
+        user_id,
+        event_at,
+        'app' as source
     from {{ ref('stg_app_events') }}
     where user_id is not null and {{ in_scope('event_date') }}
     union all
-    select tenant_id, event_date, user_id, event_at, 'web' as source
+    select
+        tenant_id,
+        event_date,
+        user_id,
+        event_at,
+        'web' as source
     from {{ ref('stg_registrations') }}
     where {{ in_scope('event_date') }}
     union all
-    select tenant_id, event_date, user_id, event_at, 'web' as source
+    select
+        tenant_id,
+        event_date,
+        user_id,
+        event_at,
+        'web' as source
     from {{ ref('stg_conversions') }}
     where {{ in_scope('event_date') }}
 ),

@@ -12,7 +12,8 @@
 {%- set first_page = '(event_at, event_key)' %}
 {%- set of_pages = 'filter (where is_page_event and not is_date_clamped)' %}
 
-{#- What each event says of the identifiers that it carries; a count is said of one of them only. -#}
+{#- What each event says of the identifiers that it carries; a count is said of one of
+    them only. -#}
 {%- set evidence_sql %}
     select
         tenant_id,
@@ -128,13 +129,13 @@
         coalesce(sum(purchase_count), 0) as purchase_count,
         coalesce(sum(revenue_usd), 0) as revenue_usd
     from evidence
-    {%- if is_backfill() %}
+{%- if is_backfill() %}
     where (tenant_id, identifier_type, identifier) in (
         select tenant_id, identifier_type, identifier
         from evidence
         where {{ in_scope('event_date') }}
     )
-    {%- endif %}
+{%- endif %}
     group by all
 {%- endset %}
 
@@ -160,8 +161,8 @@
         max(last_seen_at) as last_seen_at,
         cast(min(first_seen_at) as date) as first_seen_date,
         min(first_page_at) as first_page_at,
-        {%- set first_page = '(first_page_at, first_page_key)' %}
-        {%- set of_pages = 'filter (where first_page_at is not null)' %}
+{%- set first_page = '(first_page_at, first_page_key)' %}
+{%- set of_pages = 'filter (where first_page_at is not null)' %}
         arg_min(first_page_key, {{ first_page }}) {{ of_pages }} as first_page_key,
         arg_min_null(first_site_id, {{ first_page }}) {{ of_pages }} as first_site_id,
         arg_min_null(first_country, {{ first_page }}) {{ of_pages }} as first_country,
@@ -177,13 +178,13 @@
         cast(sum(purchase_count) as bigint) as purchase_count,
         cast(sum(revenue_usd) as decimal(18, 2)) as revenue_usd
     from (
-        {%- if is_incremental() %}
+{%- if is_incremental() %}
         select * from {{ fresh }}
         union all by name
         select * exclude (first_seen_date) from {{ known }}
         {%- else %}
-        {{ fresh_sql }}
-        {%- endif %}
+{{ fresh_sql }}
+{%- endif %}
     )
     group by all
 {%- endset %}

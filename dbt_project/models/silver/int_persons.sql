@@ -65,7 +65,7 @@
         cast(sum(purchase_count) as bigint) as purchase_count,
         cast(sum(revenue_usd) as decimal(18, 2)) as revenue_usd
     from identifiers
-    {%- if is_incremental() %}
+{%- if is_incremental() %}
     where (tenant_id, person_type, person_id) in (select * from {{ touched }})
     {%- elif is_backfill() %}
     where (tenant_id, person_type, person_id) in (
@@ -73,7 +73,7 @@
         from identifiers
         where {{ in_scope('first_seen_date') }}
     )
-    {%- endif %}
+{%- endif %}
     group by all
 {%- endset %}
 

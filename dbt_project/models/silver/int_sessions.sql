@@ -96,11 +96,11 @@
 with candidates as (
     select *
     from
-        {% if is_backfill() %}
+    {% if is_backfill() %}
         {{ new_or_read_rows(ref('stg_clickstream'), 'event_id') }}
         {% else %}
         {{ ref('stg_clickstream') }}
-        {% endif %}
+    {% endif %}
     where
         not is_date_clamped
     {% if is_incremental() %}
