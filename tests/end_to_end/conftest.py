@@ -31,7 +31,7 @@ def runner(home: Path, environment: dict[str, str]) -> Lakeward:
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
+            timeout=800,
         )
         output = done.stdout + done.stderr
         assert done.returncode == exit_code, f"{arguments}\n{output}"

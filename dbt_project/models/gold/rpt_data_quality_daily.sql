@@ -26,7 +26,7 @@ counted as (
         list(
             { 'empty_column': split_part(what, ':', 2), 'amount': amount }
             order by what
-        ) filter (where what like 'null:%') as nulls
+        ) filter (where what like 'null:%') as empty_columns
     from arrivals
     group by tenant_id, arrival_date, contract
 ),
@@ -50,7 +50,7 @@ final as (
         cast(
             to_json(
                 map_from_entries(
-                    list_transform(coalesce(nulls, []), lambda n: (n.empty_column, n.amount))
+                    list_transform(coalesce(empty_columns, []), lambda n: (n.empty_column, n.amount))
                 )
             ) as varchar
         ) as null_counts,
