@@ -27,7 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> TestLake:
 
 def copy_of(built: TestLake, folder: Path) -> TestLake:
     shutil.copytree(built.folder / "lake", folder / "lake")
-    return TestLake(folder, built.now, dict(built._offsets))
+    return TestLake(folder, built.now, _offsets=dict(built._offsets))
 
 
 def more(lake: TestLake, size: int, *contracts: str) -> None:
