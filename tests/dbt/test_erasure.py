@@ -56,7 +56,7 @@ def test_models_go_on_where_they_were_and_are_as_if_the_tenant_had_never_been(
     }  # fmt: skip
     assert certificate.kept == ("silver.experiments", "silver.sites")
     result = lake.build()
-    assert {node.mode for node in result.models()} == {"increment", "seed"}
+    assert {node.mode for node in result.models()} == {"increment", "seed", "table"}
     assert sum(node.rows or 0 for node in lake.build().models()) == 0
     for label in lake.tables():
         if label != "silver.sites":
