@@ -50,7 +50,9 @@ final as (
         cast(
             to_json(
                 map_from_entries(
-                    list_transform(coalesce(empty_columns, []), lambda n: (n.empty_column, n.amount))
+                    list_transform(
+                        coalesce(empty_columns, []), lambda n: (n.empty_column, n.amount)
+                    )
                 )
             ) as varchar
         ) as null_counts,
