@@ -71,6 +71,15 @@ WAITING: Final = Definition(
 )
 """Bounded by what is in flight, and by librdkafka's queue."""
 
+PRODUCER_FAILURES: Final = Definition(
+    "lakeward_collector_producer_failures_total",
+    "counter",
+    (),
+    "Times that the Kafka producer failed for good, and another took its place.",
+)
+"""What was on its way then went to the spill. The log has librdkafka's reason; more than one in a
+day deserves a look at the brokers."""
+
 SPILLED: Final = Definition(
     "lakeward_collector_spilled_events_total",
     "counter",
@@ -116,6 +125,7 @@ DEFINITIONS: Final = (
     DURABLE_SECONDS,
     IN_FLIGHT,
     WAITING,
+    PRODUCER_FAILURES,
     SPILLED,
     DRAINED,
     SPILL_BYTES,

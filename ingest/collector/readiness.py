@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ingest.collector.kafka_sender import KafkaSender
 from ingest.collector.outbox import Outbox
 from ingest.collector.spill import Spill
 
@@ -15,6 +16,7 @@ class Readiness:
 
     outbox: Outbox
     spill: Spill
+    sender: KafkaSender
 
     def told(self) -> dict[str, Any]:
         """Return ``is_ready``, and what it follows from."""
@@ -22,6 +24,7 @@ class Readiness:
         return {
             "is_ready": is_ready,
             "kafka": "away" if self.outbox.is_spilling else "ok",
+            "producer": self.sender.failure or "ok",
             "spill_bytes": self.spill.size,
             "why": None if is_ready else "Kafka is away and the spill is full",
         }

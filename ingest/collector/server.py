@@ -139,6 +139,7 @@ def serve(
     sender = KafkaSender(ingest, delivery_timeout_s=settings.kafka_seconds)
     outbox = Outbox(sender, spill, on_spilled=watch.spilled.inc, on_drained=watch.drained.inc)
     sender.on_brokers_down = outbox.kafka_is_away
+    sender.on_producer_failed = watch.producer_failures.inc
     if not is_there:
         outbox.kafka_is_away()
     limits = EventLimits(
@@ -184,7 +185,7 @@ def serve(
         logger.info("collector_ends", extra={"unanswered": left, "spill_bytes": spill.size})
 
     app = build_app(
-        parts, Readiness(outbox, spill), public_url=settings.public_url, lifespan=lifespan
+        parts, Readiness(outbox, spill, sender), public_url=settings.public_url, lifespan=lifespan
     )
     server = uvicorn.Server(
         uvicorn.Config(

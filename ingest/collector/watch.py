@@ -24,6 +24,7 @@ class CollectorWatch:
         for reason in REASONS:
             self.rejected.labels(reason)
         self.body_bytes = self._counter(metrics.BODY_BYTES)
+        self.producer_failures = self._counter(metrics.PRODUCER_FAILURES)
         self.spilled = self._counter(metrics.SPILLED)
         self.drained = self._counter(metrics.DRAINED)
         seconds = metrics.DURABLE_SECONDS
