@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import logging
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakeward.commands.write import LogFormat
+
+if TYPE_CHECKING:
+    from lakeward.signals import Start
+
+logger = logging.getLogger(__name__)
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +46,15 @@ def collect(
     Clients need a write key: `lakeward tenant create` makes a tenant and its first one. Runs until
     Ctrl-C or SIGTERM, which finish the requests under way.
     """
-    import signal
+    from lakeward.signals import Start
 
+    with Start() as start:
+        _collect(start, address, create_topics, as_json=log_format is LogFormat.json)
+    if start.was_ended:
+        logger.info("collector_ends", extra={"why": "told to end before it listened"})
+
+
+def _collect(start: Start, address: str | None, create_topics: bool, *, as_json: bool) -> None:
     from ingest.collector.server import Bound, serve
     from ingest.contracts.registry import load_contracts
     from ingest.settings import CollectorSettings, IngestSettings
@@ -49,13 +62,13 @@ def collect(
     from lakeward.console import errors
     from lakeward.logs import set_up_logging
 
-    as_json = log_format is LogFormat.json
     set_up_logging(as_json=as_json)
     ingest, settings = IngestSettings(), CollectorSettings()
     if address is not None:
         settings = settings.model_copy(update={"address": address})
 
     def tell(bound: Bound) -> None:
+        start.is_over()
         if as_json:
             return
         errors.print(f"collecting at {bound.url}  ({bound.url}/docs shows how)", highlight=False)
@@ -65,8 +78,6 @@ def collect(
                 "`lakeward tenant create` makes one"
             )
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # what uvicorn hands back when it has ended
-        signal.signal(number, lambda *_: None)
     with open_directory(ingest) as directory:
         serve(
             ingest,

@@ -16,18 +16,22 @@ import httpx
 PATIENCE_S = 120.0
 
 
+def environment_of(home: Path, **variables: str) -> dict[str, str]:
+    """Return what a collector in ``home`` finds, with none of the settings of who runs the test."""
+    return {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("LAKEWARD_", "KAFKA_"))},
+        "LAKEWARD_HOME": str(home),
+        "LAKEWARD_COLLECTOR_ADDRESS": "127.0.0.1:0",
+        **variables,
+    }
+
+
 class RunningCollector:
     """``lakeward collect`` in a home; what it writes to standard error is in ``said``."""
 
     def __init__(self, home: Path, **variables: str) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.output = home / f"collector-{time.monotonic_ns()}.log"
-        environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("LAKEWARD_", "KAFKA_"))},
-            "LAKEWARD_HOME": str(home),
-            "LAKEWARD_COLLECTOR_ADDRESS": "127.0.0.1:0",
-            **variables,
-        }
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
                 [
@@ -37,7 +41,7 @@ class RunningCollector:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env=environment_of(home, **variables),
                 cwd=home,
             )
         try:
