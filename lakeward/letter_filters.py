@@ -1,96 +1,110 @@
-"""The filters that every ``lakeward dead-letters`` command takes."""
+"""The filters that ``lakeward dead-letters`` takes: one list, for every command that selects."""
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
-if TYPE_CHECKING:
-    from lake.dead_letters.selection import Selection
+from lake.dead_letters.selection import Selection, Standing
 
 WHICH = "Which letters"
 
-Contract = Annotated[
-    str | None, typer.Option("--contract", "-c", help="Of this contract.", rich_help_panel=WHICH)
-]
-Reason = Annotated[
-    str | None,
-    typer.Option(
-        "--reason", "-r", help="Rejected for this reason, e.g. not_json.", rich_help_panel=WHICH
-    ),
-]
-Tenant = Annotated[
-    str | None,
-    typer.Option("--tenant", "-t", help="That name this tenant.", rich_help_panel=WHICH),
-]
-Topic = Annotated[str | None, typer.Option(help="Of this topic.", rich_help_panel=WHICH)]
-Partition = Annotated[
-    int | None, typer.Option(min=0, help="Of this partition.", rich_help_panel=WHICH)
-]
-Offsets = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FIRST-LAST", help="With offsets in this range, both inclusive; or one offset.",
-        rich_help_panel=WHICH,
-    ),
-]  # fmt: skip
-AppendedFrom = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TIME", help="That came into Kafka at this time or later, e.g. 2026-03-01T12:00Z.",
-        rich_help_panel=WHICH,
-    ),
-]  # fmt: skip
-AppendedBefore = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="That came into Kafka before.", rich_help_panel=WHICH),
-]
-CommittedFrom = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TIME", help="That the writer put away at this time or later.",
-        rich_help_panel=WHICH,
-    ),
-]  # fmt: skip
-CommittedBefore = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="That the writer put away before.", rich_help_panel=WHICH),
-]
-Outcome = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--outcome", "-o",
-        help="waiting: never replayed; failed: the last replay failed; replayed: it is a row now. "
-        "Can be repeated.",
-        rich_help_panel=WHICH,
-    ),
-]  # fmt: skip
+
+def takes_filters(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the parameters of ``selection_of`` as options, and hand it what they select.
+
+    ``command`` has a parameter ``selection``, in the place of which the options stand.
+    """
+    filters = inspect.signature(selection_of, eval_str=True).parameters
+    own = dict(inspect.signature(command, eval_str=True).parameters)
+    del own["selection"]
+
+    def run(**given: Any) -> None:
+        chosen = {name: given.pop(name) for name in filters}
+        command(selection=selection_of(**chosen), **given)
+
+    parameters = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for one in (*own.values(), *filters.values())
+    ]
+    run.__name__ = command.__name__
+    run.__doc__ = command.__doc__
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
 
 
 def selection_of(
     *,
-    contract: str | None = None,
-    reason: str | None = None,
-    tenant: str | None = None,
-    topic: str | None = None,
-    partition: int | None = None,
-    offsets: str | None = None,
-    appended_from: str | None = None,
-    appended_before: str | None = None,
-    committed_from: str | None = None,
-    committed_before: str | None = None,
-    outcome: list[str] | None = None,
-) -> Selection:
+    contract: Annotated[
+        str | None,
+        typer.Option("--contract", "-c", help="Of this contract.", rich_help_panel=WHICH),
+    ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(
+            "--reason", "-r", help="Rejected for this reason, e.g. not_json.", rich_help_panel=WHICH
+        ),
+    ] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option("--tenant", "-t", help="That name this tenant.", rich_help_panel=WHICH),
+    ] = None,
+    topic: Annotated[str | None, typer.Option(help="Of this topic.", rich_help_panel=WHICH)] = None,
+    partition: Annotated[
+        int | None, typer.Option(min=0, help="Of this partition.", rich_help_panel=WHICH)
+    ] = None,
+    offsets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST-LAST", rich_help_panel=WHICH,
+            help="With offsets in this range, both inclusive; or one offset.",
+        ),
+    ] = None,
+    appended_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", rich_help_panel=WHICH,
+            help="That came into Kafka at this time or later, e.g. 2026-03-01T12:00Z.",
+        ),
+    ] = None,
+    appended_before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="That came into Kafka before.", rich_help_panel=WHICH),
+    ] = None,
+    committed_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", rich_help_panel=WHICH,
+            help="That the writer put away at this time or later.",
+        ),
+    ] = None,
+    committed_before: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="That the writer put away before.", rich_help_panel=WHICH
+        ),
+    ] = None,
+    outcome: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--outcome", "-o", rich_help_panel=WHICH,
+            help="waiting: never replayed; failed: the last replay failed; replayed: it is a row "
+            "now. Can be repeated.",
+        ),
+    ] = None,
+) -> Selection:  # fmt: skip
     """Return what the options say.
 
     Raises:
         typer.BadParameter: one of them makes no sense.
     """
     from ingest.contracts.reasons import REASONS
-    from lake.dead_letters.selection import Selection, Standing
 
     if reason is not None and reason not in REASONS:
         raise typer.BadParameter(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from lake.dead_letters.letter import Letter
-    from lake.dead_letters.replay import Replayed, Trial
+    from lake.dead_letters.outcome import Replayed, Trial
 
 STANDINGS = ("waiting", "failed", "replayed")
 _COLOURS = {"waiting": "yellow", "failed": "red", "replayed": "green"}

@@ -26,7 +26,9 @@ from ingest.contracts.registry import ContractSet
 from ingest.errors import LakewardError
 from ingest.settings import IngestSettings
 from lake.dead_letters.mending import parse_mending
-from lake.dead_letters.replay import Replayed, ReplayPlan, replay
+from lake.dead_letters.outcome import Replayed
+from lake.dead_letters.plan import ReplayPlan
+from lake.dead_letters.replay import replay
 from lake.dead_letters.report import REPORT, Line, keep, report
 from lake.dead_letters.selection import Selection
 from lake.settings import LakeSettings

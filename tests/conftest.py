@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 import pytest
 
@@ -24,6 +25,7 @@ from ingest.broker import EmbeddedBroker
 from ingest.errors import BrokerError
 from ingest.kafka import check_reachable
 from ingest.settings import IngestSettings
+from lake.tables import Lake
 from tests.databases.postgres import Postgres, PostgresUnavailableError
 from tests.kafka_servers.apache import ApacheKafka
 from tests.kafka_servers.distribution import KafkaUnavailableError
@@ -144,12 +146,38 @@ def own_apache_kafka(make_apache_kafka: Callable[..., ApacheKafka]) -> ApacheKaf
 @pytest.fixture
 def object_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SeaweedFs]:
     """An S3 server of the test's own, which it may kill; its address is in the environment."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
     with SeaweedFs(tmp_path / "object-store") as store:
-        for name, value in store.environment.items():
-            monkeypatch.setenv(name, value)
+        _point_at(store, monkeypatch)
         yield store
+
+
+@pytest.fixture(scope="module")
+def shared_object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFs]:
+    """An S3 server that the tests of a module share; its address is in the environment."""
+    with (
+        SeaweedFs(tmp_path_factory.mktemp("object-store")) as store,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        _point_at(store, patch)
+        yield store
+
+
+@pytest.fixture(scope="module", params=["disk", "s3"])
+def make_lake(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Lake]:
+    """Makes empty lakes, for a test body that runs on a disk and on an object store."""
+    if request.param == "disk":
+        return lambda: Lake(str(tmp_path_factory.mktemp("lake") / "lake"))
+    store: SeaweedFs = request.getfixturevalue("shared_object_store")
+    return lambda: Lake(f"{store.root}/{uuid4().hex}")
+
+
+def _point_at(store: SeaweedFs, patch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        patch.delenv(name)
+    for name, value in store.environment.items():
+        patch.setenv(name, value)
 
 
 def kafka_for_test(kind: KafkaKind, address: str, tmp_path: Path) -> KafkaForTest:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,13 @@ def test_each_package_with_errors_opens_with_its_tree() -> None:
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.ClassDef):
                     assert node.name in doc, f"{path}: {node.name} is not in the tree"
+
+
+def test_building_the_command_line_loads_no_library_of_the_lake() -> None:
+    """They take a second to load, which `--help` and completion would wait for."""
+    heavy = {"pyarrow", "deltalake", "duckdb", "dagster", "sqlalchemy", "confluent_kafka"}
+    code = "import sys; from lakeward.__main__ import build_app; build_app(); print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert heavy & set(loaded.stdout.split()) == set()

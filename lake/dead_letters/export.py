@@ -7,9 +7,8 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,12 +18,8 @@ from lake.dead_letters.selection import Selection
 from lake.errors import LakePathError
 from lake.tables import Lake
 
-
-class ExportFormat(StrEnum):
-    """How letters are written."""
-
-    jsonl = "jsonl"
-    parquet = "parquet"
+ExportFormat = Literal["jsonl", "parquet"]
+"""How letters are written."""
 
 
 def export(
@@ -66,7 +61,7 @@ def export(
             return done
         try:
             with _part(out) as part:
-                if form is ExportFormat.parquet:
+                if form == "parquet":
                     _write_parquet(part, chunks(), schema)
                 else:
                     with part.open("w", encoding="utf-8") as stream:

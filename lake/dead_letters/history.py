@@ -64,7 +64,7 @@ class Happening:
     happened_at: datetime
     run_id: str
     reason: str | None = None
-    """Of a failure: one of decoding's, or of ``lake.dead_letters.replay``; of a purge: why."""
+    """Of a failure: one of decoding's, or of ``lake.dead_letters.outcome``; of a purge: why."""
     detail: str | None = None
     """Says what was wrong, and never a value of the payload."""
     contract_version: str | None = None

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lake.dead_letters.export import ExportFormat
-from lakeward import letter_filters as filters
+from lake.dead_letters.selection import Selection
+from lakeward.letter_filters import takes_filters
 from lakeward.signals import INTERRUPTED
 
 if TYPE_CHECKING:
     from lake.tables import Lake
 
 EXIT_STILL_DEAD = 1
+Form = Literal["jsonl", "parquet"]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 
 
@@ -35,18 +36,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="dead-letters")
 
 
+@takes_filters
 def list_letters(
-    contract: filters.Contract = None,
-    reason: filters.Reason = None,
-    tenant: filters.Tenant = None,
-    topic: filters.Topic = None,
-    partition: filters.Partition = None,
-    offsets: filters.Offsets = None,
-    appended_from: filters.AppendedFrom = None,
-    appended_before: filters.AppendedBefore = None,
-    committed_from: filters.CommittedFrom = None,
-    committed_before: filters.CommittedBefore = None,
-    outcome: filters.Outcome = None,
+    selection: Selection,
     limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 means all.")] = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -58,11 +50,6 @@ def list_letters(
     from lakeward.console import console, errors
     from lakeward.letter_report import letter_document, letters_table
 
-    selection = filters.selection_of(
-        contract=contract, reason=reason, tenant=tenant, topic=topic, partition=partition,
-        offsets=offsets, appended_from=appended_from, appended_before=appended_before,
-        committed_from=committed_from, committed_before=committed_before, outcome=outcome,
-    )  # fmt: skip
     with LetterReader(_lake()) as reader:
         total = reader.count(selection)
         letters = reader.letters(selection, limit or None)
@@ -100,7 +87,9 @@ def show(
         print_letter(one)
 
 
+@takes_filters
 def stats(
+    selection: Selection,
     by: Annotated[
         list[str] | None,
         typer.Option(
@@ -109,17 +98,6 @@ def stats(
             "[default: reason, contract, tenant_id]",
         ),
     ] = None,
-    contract: filters.Contract = None,
-    reason: filters.Reason = None,
-    tenant: filters.Tenant = None,
-    topic: filters.Topic = None,
-    partition: filters.Partition = None,
-    offsets: filters.Offsets = None,
-    appended_from: filters.AppendedFrom = None,
-    appended_before: filters.AppendedBefore = None,
-    committed_from: filters.CommittedFrom = None,
-    committed_before: filters.CommittedBefore = None,
-    outcome: filters.Outcome = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Count dead letters by reason, contract, tenant or day, and by what became of them."""
@@ -133,11 +111,6 @@ def stats(
         raise typer.BadParameter(
             f"{unknown[0]!r} is none of {', '.join(GROUPINGS)}", param_hint="--by"
         )
-    selection = filters.selection_of(
-        contract=contract, reason=reason, tenant=tenant, topic=topic, partition=partition,
-        offsets=offsets, appended_from=appended_from, appended_before=appended_before,
-        committed_from=committed_from, committed_before=committed_before, outcome=outcome,
-    )  # fmt: skip
     with LetterReader(_lake()) as reader:
         counts = {grouping: reader.counts(grouping, selection) for grouping in wanted}
     if as_json:
@@ -147,7 +120,9 @@ def stats(
         console.print(counts_table(name, one))
 
 
+@takes_filters
 def replay(
+    selection: Selection,
     mend: Annotated[
         Path | None,
         typer.Option(
@@ -174,17 +149,6 @@ def replay(
             "fails. Can be repeated.",
         ),
     ] = None,
-    contract: filters.Contract = None,
-    reason: filters.Reason = None,
-    tenant: filters.Tenant = None,
-    topic: filters.Topic = None,
-    partition: filters.Partition = None,
-    offsets: filters.Offsets = None,
-    appended_from: filters.AppendedFrom = None,
-    appended_before: filters.AppendedBefore = None,
-    committed_from: filters.CommittedFrom = None,
-    committed_before: filters.CommittedBefore = None,
-    outcome: filters.Outcome = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Take dead letters once more, mended or not; what is right now becomes a row, exactly once.
@@ -199,7 +163,7 @@ def replay(
     from ingest.contracts.registry import load_contracts
     from ingest.settings import IngestSettings
     from lake.dead_letters.mending import load_mending
-    from lake.dead_letters.replay import ReplayPlan
+    from lake.dead_letters.plan import ReplayPlan
     from lake.dead_letters.replay import replay as run
     from lake.settings import LakeSettings
     from lake.writer.known_tenants import known_tenants
@@ -208,11 +172,6 @@ def replay(
     from lakeward.progress import progress
     from lakeward.signals import stop_on_signals
 
-    selection = filters.selection_of(
-        contract=contract, reason=reason, tenant=tenant, topic=topic, partition=partition,
-        offsets=offsets, appended_from=appended_from, appended_before=appended_before,
-        committed_from=committed_from, committed_before=committed_before, outcome=outcome,
-    )  # fmt: skip
     if selection.is_everything and not everything and limit is None:
         raise typer.BadParameter("name the letters by filters, or give --all")
     plan = ReplayPlan(
@@ -248,23 +207,14 @@ def replay(
         raise typer.Exit(EXIT_STILL_DEAD)
 
 
+@takes_filters
 def export(
+    selection: Selection,
     file: Annotated[Path, typer.Argument(help="Where to; - writes JSON Lines to standard output.")],
     form: Annotated[
-        ExportFormat | None,
+        Form | None,
         typer.Option("--format", "-f", help="Default: by the name of the file."),
     ] = None,
-    contract: filters.Contract = None,
-    reason: filters.Reason = None,
-    tenant: filters.Tenant = None,
-    topic: filters.Topic = None,
-    partition: filters.Partition = None,
-    offsets: filters.Offsets = None,
-    appended_from: filters.AppendedFrom = None,
-    appended_before: filters.AppendedBefore = None,
-    committed_from: filters.CommittedFrom = None,
-    committed_before: filters.CommittedBefore = None,
-    outcome: filters.Outcome = None,
 ) -> None:
     """Write dead letters to a file with everything: bytes, coordinates, reason and history.
 
@@ -275,15 +225,10 @@ def export(
     from lakeward.console import errors
     from lakeward.progress import progress
 
-    selection = filters.selection_of(
-        contract=contract, reason=reason, tenant=tenant, topic=topic, partition=partition,
-        offsets=offsets, appended_from=appended_from, appended_before=appended_before,
-        committed_from=committed_from, committed_before=committed_before, outcome=outcome,
-    )  # fmt: skip
     is_stream = str(file) == "-"
     if form is None:
-        form = ExportFormat.parquet if file.suffix == ".parquet" else ExportFormat.jsonl
-    if is_stream and form is ExportFormat.parquet:
+        form = "parquet" if file.suffix == ".parquet" else "jsonl"
+    if is_stream and form == "parquet":
         raise typer.BadParameter("Parquet needs a file", param_hint="--format")
     with progress("exporting", None, "letters") as bar:
         count = run(
@@ -293,7 +238,9 @@ def export(
         errors.print(f"{count:,} letters in {file}, which may hold personal data", highlight=False)
 
 
+@takes_filters
 def purge(
+    selection: Selection,
     older_than: Annotated[
         int | None,
         typer.Option("--older-than", metavar="DAYS", min=0, help="That came into the lake so many "
@@ -304,17 +251,6 @@ def purge(
     ] = False,
     why: Annotated[str, typer.Option(help="Is kept in the history with each letter.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    contract: filters.Contract = None,
-    reason: filters.Reason = None,
-    tenant: filters.Tenant = None,
-    topic: filters.Topic = None,
-    partition: filters.Partition = None,
-    offsets: filters.Offsets = None,
-    appended_from: filters.AppendedFrom = None,
-    appended_before: filters.AppendedBefore = None,
-    committed_from: filters.CommittedFrom = None,
-    committed_before: filters.CommittedBefore = None,
-    outcome: filters.Outcome = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Delete dead letters for good; ops.dead_letter_history keeps where they were and why.
@@ -331,11 +267,6 @@ def purge(
     from lakeward.console import console
     from lakeward.letter_report import counts_table
 
-    selection = filters.selection_of(
-        contract=contract, reason=reason, tenant=tenant, topic=topic, partition=partition,
-        offsets=offsets, appended_from=appended_from, appended_before=appended_before,
-        committed_from=committed_from, committed_before=committed_before, outcome=outcome,
-    )  # fmt: skip
     now = datetime.now(UTC)
     if older_than is not None:
         before = now - timedelta(days=older_than)

@@ -11,25 +11,16 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from lake.tables import Lake
 from lakeward.__main__ import build_app
-from tests.lake.dead_letters.letterbox import EACH, Letterbox
+from tests.lake.dead_letters.letterbox import EACH, Letterbox, write_contract
 from tests.lake.writer.bench import P0, batch, raw
-from tests.lake.writer.rig import CONTRACT_FILE
-
-AMOUNT = """\
-      - name: amount
-        logicalType: number
-        physicalType: decimal(10, 2)
-        description: Money.
-"""
 
 
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Letterbox:
-    made = Letterbox.filled(tmp_path)
-    contracts = tmp_path / "contracts"
-    contracts.mkdir()
-    (contracts / "visits.odcs.yaml").write_text(CONTRACT_FILE.format(topic="visits") + AMOUNT)
+    made = Letterbox.filled(Lake(str(tmp_path / "lake")))
+    contracts = write_contract(tmp_path / "contracts")
     (tmp_path / "mend.yaml").write_text(
         "steps: [{set: {path: $.at, letter: appended_at, only_missing: true}}]"
     )

@@ -10,13 +10,14 @@ from dagster import materialize
 from ingest.contracts.registry import ContractSet
 from ingest.settings import IngestSettings
 from lake.settings import LakeSettings
+from lake.tables import Lake
 from orchestration.dead_letters import letter_report, replay_job
 from tests.lake.dead_letters.letterbox import EACH, SET_TIME, Letterbox
 from tests.lake.writer.bench import CONTRACT
 
 
 def test_letters_are_replayed_by_a_job_and_counted_by_a_report(tmp_path: Path) -> None:
-    box = Letterbox.filled(tmp_path)
+    box = Letterbox.filled(Lake(str(tmp_path / "lake")))
     job = replay_job(
         box.lake,
         ContractSet((CONTRACT,)),

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from lake.tables import Lake
 from tests.lake.dead_letters.letterbox import Letterbox
 
 
 @pytest.fixture
 def box(tmp_path: Path) -> Letterbox:
     """Two partitions of ten messages each; of each, every other is a letter that can be mended."""
-    return Letterbox.filled(tmp_path)
+    return Letterbox.filled(Lake(str(tmp_path / "lake")))

@@ -14,17 +14,35 @@ from confluent_kafka import Message
 from ingest.contracts.model import Contract
 from ingest.contracts.registry import ContractSet
 from lake.dead_letters.mending import Mending, parse_mending
+from lake.dead_letters.outcome import Replayed
+from lake.dead_letters.plan import ReplayPlan
 from lake.dead_letters.purge import Purged, purge
-from lake.dead_letters.replay import Replayed, ReplayPlan, replay
+from lake.dead_letters.replay import replay
 from lake.dead_letters.selection import Selection
 from lake.tables import DEAD_LETTERS, Lake
 from lake.writer.source import Source
 from tests.lake.writer.bench import CONTRACT, P0, P1, Bench, batch, raw, visit
+from tests.lake.writer.rig import CONTRACT_FILE
 
 EACH = 10
 SET_TIME: Mending = parse_mending(
     {"steps": [{"set": {"path": "$.at", "value": "2026-01-01T00:00:00Z"}}]}, "set_time"
 )
+
+
+AMOUNT = """\
+      - name: amount
+        logicalType: number
+        physicalType: decimal(10, 2)
+        description: Money.
+"""
+
+
+def write_contract(folder: Path) -> Path:
+    """Write the contract of the letters, for commands; return the folder of contracts."""
+    folder.mkdir()
+    (folder / "visits.odcs.yaml").write_text(CONTRACT_FILE.format(topic="visits") + AMOUNT)
+    return folder
 
 
 class Clock:
@@ -53,9 +71,9 @@ class Letterbox:
     runs: int = 0
 
     @classmethod
-    def filled(cls, folder: Path) -> Letterbox:
+    def filled(cls, lake: Lake) -> Letterbox:
         """Even offsets are visits, odd ones letters; each partition has a tenant of its own."""
-        bench = Bench.at(folder)
+        bench = Bench(lake)
         sink = bench.sink()
         bench.take_over(sink, P0, P1)
         tenants = {P0: "acme", P1: "zeta"}

@@ -28,6 +28,7 @@ from lake.delta_log import read_commit_infos
 from lake.maintenance.compaction import compact
 from lake.maintenance.fold import fold
 from lake.maintenance.groups import groups
+from lake.tables import Lake
 from lake.writer.commit import METADATA_KEY
 from tests.lake.dead_letters.letterbox import EACH, Letterbox, without_time
 from tests.lake.writer.bench import P0, batch, visit
@@ -200,7 +201,7 @@ STEPS = st.lists(
 def test_whatever_is_done_in_whatever_order_the_audit_stays_whole(
     steps: list[tuple[str, int, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    box = Letterbox.filled(tmp_path_factory.mktemp("steps"))
+    box = Letterbox.filled(Lake(str(tmp_path_factory.mktemp("steps"))))
     for what, at, happens in steps:
         with suppress(Killed, CommitFailedError), fault(at, happens or (lambda write: write())):
             _do(box, what)

@@ -10,7 +10,8 @@ from ingest.contracts.registry import ContractSet
 from ingest.kafka import LIBRDKAFKA_LOGGER, client_config
 from lake.dead_letters.mending import parse_mending
 from lake.dead_letters.mirror import mirror
-from lake.dead_letters.replay import ReplayPlan, replay
+from lake.dead_letters.plan import ReplayPlan
+from lake.dead_letters.replay import replay
 from lake.dead_letters.selection import Selection
 from lake.deep_audit import deep_audit
 from tests.kafka_servers.topics import KafkaForTest

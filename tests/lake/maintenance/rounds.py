@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 from deltalake import DeltaTable
 
@@ -33,8 +34,12 @@ class Rounds:
     )
 
     @classmethod
-    def at(cls, folder: Path) -> Rounds:
-        bench = Bench.at(folder)
+    def at(cls, folder: Path) -> Self:
+        return cls.on(Lake(str(folder / "lake")))
+
+    @classmethod
+    def on(cls, lake: Lake) -> Self:
+        bench = Bench(lake)
         sink = bench.sink()
         bench.take_over(sink, P0, P1)
         return cls(bench, sink)

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from ingest.contracts.registry import ContractSet, load_contracts
 from lake.dbt_run import run_dbt
 from lake.dead_letters.mending import parse_mending
-from lake.dead_letters.replay import ReplayPlan, replay
+from lake.dead_letters.plan import ReplayPlan
+from lake.dead_letters.replay import replay
 from lake.dead_letters.selection import Selection
 from lake.trace.life import Life, trace
 from lakeward.__main__ import build_app

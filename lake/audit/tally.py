@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lake.writer.source import Source
+from lake.writer.taken import Mask
 
 COLUMNS: Final = ("_topic", "_topic_id", "_partition", "_offset")
 ROWS_AT_ONCE: Final = 1_000_000
@@ -45,6 +46,13 @@ class Tally:
         self.total += len(offsets)
         found, times = np.unique(offsets - self.first, return_counts=True)
         self.counts[found] = np.minimum(self.counts[found] + times, MOST).astype(np.uint8)
+
+    def among(self, offsets: Offsets) -> Mask:
+        """Return which of the offsets from ``first`` to ``last`` are among ``offsets``."""
+        found = np.zeros(len(self.counts), dtype=np.bool_)
+        inside = offsets[(offsets >= self.first) & (offsets <= self.last)]
+        found[inside - self.first] = True
+        return found
 
     @property
     def surplus(self) -> int:
