@@ -28,7 +28,11 @@ def message_keys(columns: Sequence[Iterable[Any]]) -> list[bytes]:
 
 def join_key(values: Iterable[Any]) -> bytes:
     """Write the values of a key, in the contract's order, as ``tenant|session``."""
-    return _SEPARATOR.join("" if v is None else str(v) for v in values).encode()
+    known = list(values)
+    try:
+        return _SEPARATOR.join(known).encode()  # nearly always all text
+    except TypeError:
+        return _SEPARATOR.join("" if v is None else str(v) for v in known).encode()
 
 
 def split_key(key: bytes) -> list[str]:

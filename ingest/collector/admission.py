@@ -6,8 +6,6 @@ the other tenants: one may hold at most half.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 SHARE: Final = 0.5
@@ -37,17 +35,16 @@ class Admission:
             of_tenant == 0 or of_tenant + size <= self._max_share
         )
 
-    @contextmanager
-    def holding(self, tenant_id: str, size: int) -> Iterator[None]:
-        """Count a request while the block runs."""
+    def hold(self, tenant_id: str, size: int) -> None:
+        """Count a request until it is released."""
         self._in_flight += size
         self._of_tenant[tenant_id] = self._of_tenant.get(tenant_id, 0) + size
-        try:
-            yield
-        finally:
-            self._in_flight -= size
-            left = self._of_tenant[tenant_id] - size
-            if left:
-                self._of_tenant[tenant_id] = left
-            else:
-                del self._of_tenant[tenant_id]
+
+    def release(self, tenant_id: str, size: int) -> None:
+        """Count a request no more."""
+        self._in_flight -= size
+        left = self._of_tenant[tenant_id] - size
+        if left:
+            self._of_tenant[tenant_id] = left
+        else:
+            del self._of_tenant[tenant_id]

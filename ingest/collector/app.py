@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from prometheus_client.exposition import choose_encoder
@@ -10,15 +11,35 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Lifespan
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from ingest.collector import segment
-from ingest.collector.collecting import Analytics, Parts, Segment
+from ingest.collector.collecting import Analytics, Collecting, Parts, Segment
 from ingest.collector.openapi import openapi_document, openapi_page
 from ingest.collector.readiness import Readiness
 from ingest.collector.segment_settings import SegmentSettings
 
 COLLECT = ["POST", "OPTIONS"]
+
+
+class _Front:
+    """Leads straight to the endpoints that take events; Starlette answers all else.
+
+    Its two middlewares and its list of patterns would cost such a request about as much as
+    checking its event does; the endpoints answer every error themselves.
+    """
+
+    def __init__(self, endpoints: Mapping[str, Collecting], rest: Starlette) -> None:
+        self._endpoints = endpoints
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in COLLECT:
+            endpoint = self._endpoints.get(scope["path"])
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await self._rest(scope, receive, send)
 
 
 def build_app(
@@ -27,7 +48,7 @@ def build_app(
     *,
     public_url: str | None = None,
     lifespan: Lifespan[Starlette] | None = None,
-) -> Starlette:
+) -> ASGIApp:
     """Return the app; nothing runs yet."""
     document = openapi_document(tuple(intake.contract for intake in parts.intakes.values()))
     page = openapi_page(document)
@@ -57,9 +78,12 @@ def build_app(
         body = {"code": code, "message": error.detail}
         return JSONResponse(body, error.status_code, headers=error.headers)
 
+    endpoints: dict[str, Collecting] = {
+        "/analytics": Analytics(parts, "/analytics"),
+        **{path: Segment(parts, path, kind) for path, kind in segment.PATHS},
+    }
     routes: list[BaseRoute] = [
-        Route("/analytics", Analytics(parts, "/analytics"), methods=COLLECT),
-        *(Route(path, Segment(parts, path, kind), methods=COLLECT) for path, kind in segment.PATHS),
+        *(Route(path, endpoint, methods=COLLECT) for path, endpoint in endpoints.items()),
         Route(
             "/v1/projects/{write_key}/settings",
             SegmentSettings(parts.keys, parts.cors, public_url).__call__,
@@ -70,6 +94,7 @@ def build_app(
         Route("/openapi.json", openapi),
         Route("/docs", docs),
     ]
-    return Starlette(
+    rest = Starlette(
         routes=routes, lifespan=lifespan, exception_handlers={HTTPException: told_as_json}
     )
+    return _Front(endpoints, rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import uuid
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,7 +78,7 @@ class Parts:
     max_body_bytes: int
     max_batch: int
     turns: Turns = field(default_factory=Turns)
-    new_request_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
+    new_request_id: Callable[[], str] = field(default=lambda: os.urandom(16).hex())
 
 
 class Collecting(ABC):
@@ -114,7 +114,7 @@ class Collecting(ABC):
             logger.error("request_failed", extra=_where(error, request_id))
             failure = Refusal(HTTPStatus(status), "internal", "the collector failed; send it again")
             await send_refusal(send, failure, request_id, answer)
-        parts.watch.requests.labels(self._route, status).inc()
+        parts.watch.requests.add(1, (self._route, int(status)))
 
     async def _collect(
         self, request_id: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
@@ -137,20 +137,23 @@ class Collecting(ABC):
                 "too much is being worked on; send it again",
                 retry_after=BUSY_SECONDS,
             )
-        with parts.admission.holding(holder, size):
+        parts.admission.hold(holder, size)
+        try:
             encoding = headers.get(b"content-encoding")
             body = await read_body(
                 receive,
                 None if encoding is None else encoding.decode("latin-1"),
                 parts.max_body_bytes,
             )
-            parts.watch.body_bytes.inc(len(body))
+            parts.watch.body_bytes.add(len(body))
             if len(body) > LARGE:
                 async with parts.turns.turn(holder):
                     verdicts, request = self._judged(request_id, scope, headers, body, key)
             else:
                 verdicts, request = self._judged(request_id, scope, headers, body, key)
             accepted = await self._keep(verdicts, request)
+        finally:
+            parts.admission.release(holder, size)
         return self.status_of(len(verdicts), accepted), self.document_of(
             verdicts_document(request_id, verdicts, accepted)
         )
@@ -211,7 +214,7 @@ class Collecting(ABC):
                 records.append(Record(verdict.topic, verdict.key, verdict.value, headers))
                 counts[verdict.contract] = counts.get(verdict.contract, 0) + 1
             elif type(verdict) is Rejected:
-                watch.rejected.labels(verdict.reason).inc()
+                watch.rejected.add(1, (verdict.reason,))
         if records:
             began = perf_counter()
             try:
@@ -225,7 +228,7 @@ class Collecting(ABC):
                 ) from None
             watch.durable_seconds.observe(perf_counter() - began)
             for contract, count in counts.items():
-                watch.accepted.labels(contract).inc(count)
+                watch.accepted.add(count, (contract,))
         return len(records)
 
     def _check_count(self, count: int) -> None:

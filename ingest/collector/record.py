@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -18,9 +18,11 @@ _HEAD: Final = struct.Struct("<I")
 """Length of the head; the value follows it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A message for one topic."""
+class Record(NamedTuple):
+    """A message for one topic.
+
+    A tuple: one is made for each event, and it takes a third of the time of a frozen dataclass.
+    """
 
     topic: str
     key: bytes

@@ -13,7 +13,6 @@ HEADER_WRITE_KEY_ID: Final = "lakeward-write-key-id"
 HEADER_WRITE_KEY_NAME: Final = "lakeward-write-key-name"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,9 @@ class RequestContext:
         user_agent: str | None = None,
     ) -> Self:
         """Return the context of a request that was received ``now``, in UTC."""
-        micros = (now - _EPOCH) // _MICROSECOND
-        return cls(request_id, key, peer, user_agent, micros_as_text(micros), micros)
+        since = now - _EPOCH
+        micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        return cls(request_id, key, peer, user_agent, _as_text(now), micros)
 
     @property
     def headers(self) -> list[tuple[str, str | bytes | None]]:
@@ -56,5 +56,8 @@ class RequestContext:
 
 def micros_as_text(micros: int) -> str:
     """Write microseconds since 1970 UTC in ISO 8601."""
-    at = _EPOCH + timedelta(microseconds=micros)
-    return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return _as_text(_EPOCH + timedelta(microseconds=micros))
+
+
+def _as_text(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")[:26] + "Z"

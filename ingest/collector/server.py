@@ -137,9 +137,9 @@ def serve(
     spill = Spill(spill_folder(ingest, settings), settings.spill_bytes)
     watch = CollectorWatch()
     sender = KafkaSender(ingest, delivery_timeout_s=settings.kafka_seconds)
-    outbox = Outbox(sender, spill, on_spilled=watch.spilled.inc, on_drained=watch.drained.inc)
+    outbox = Outbox(sender, spill, on_spilled=watch.spilled.add, on_drained=watch.drained.add)
     sender.on_brokers_down = outbox.kafka_is_away
-    sender.on_producer_failed = watch.producer_failures.inc
+    sender.on_producer_failed = watch.producer_failures.add
     if not is_there:
         outbox.kafka_is_away()
     limits = EventLimits(
