@@ -173,7 +173,7 @@ def test_lakeward_commands_in_the_file_are_understood_by_the_program() -> None:
         for service in own_services().values()
         if service["command"][0] == "lakeward"
     ]
-    assert sorted(words[1] for words in commands) == ["generate", "write"]
+    assert sorted(words[1] for words in commands) == ["collect", "generate", "write"]
     for _, name, *options in commands:
         group.commands[name].make_context(name, options)  # type: ignore[attr-defined]
 

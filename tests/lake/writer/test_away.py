@@ -102,8 +102,9 @@ def test_a_file_that_cannot_be_read_is_told_as_an_unreachable_lake(bench: Bench)
 def test_a_log_that_cannot_be_read_is_told_as_an_unreachable_lake(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store may go between the opening of a table and the look at its last commits."""
+    """The store may go between the opening of a table and the look at another's last commits."""
     table = bench.table("visits")
+    bench.table("visits").commit([span(P0, None, 0)], rows((P0, 0)))
 
     def history(*_: Any) -> list[dict[str, Any]]:
         raise OSError("Generic S3 error")

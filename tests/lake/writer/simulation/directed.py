@@ -86,6 +86,14 @@ def rules_change_under_a_sleeper_of_the_old_ones(model: WriterModel) -> None:
     sleeper.commit()
 
 
+def kafka_forgets_what_nobody_has_read(model: WriterModel) -> None:
+    """The next writer begins behind a gap, and has to say so or to be told to."""
+    _begin(model)
+    model.work(who=0, number=0, kinds=["good"], messages=9, then="commit", fault=None, skip=0)
+    model._append(model.kafka.partition(model.key(0)), ["good", "good"])
+    model.weather(number=0, what="expire", share=4, kinds=["good"])
+
+
 DIRECTED: dict[Schedule, Mutant] = {
     rules_change_and_change_back_over_a_sleeper: mutants.claims_look_alike,
     newer_rules_die_between_dead_letters_and_bronze: (
@@ -94,6 +102,7 @@ DIRECTED: dict[Schedule, Mutant] = {
     dead_letters_come_between_two_batches: mutants.looks_at_dead_letters_too_late,
     newer_rules_come_while_messages_wait: mutants.keeps_what_older_rules_decoded,
     rules_change_under_a_sleeper_of_the_old_ones: mutants.changes_its_rules_without_a_claim,
+    kafka_forgets_what_nobody_has_read: mutants.goes_on_over_a_gap_without_a_word,
     topic_is_made_again_and_outgrows_the_old_one: mutants.does_not_ask_whose_messages_they_are,
 }
 
