@@ -48,7 +48,12 @@ def _may_lose_digits(body: bytes) -> bool:
         run = _ZEROS.match(digits, at)
         assert run is not None, "it begins here"
         at = digits.find(_LONG, run.end())
-    return any(_is_a_number(body, digits, match.start()) for match in _POWER.finditer(digits))
+    power = _POWER.search(digits)
+    while power is not None:
+        if _is_a_number(body, digits, power.start()):
+            return True
+        power = _POWER.search(digits, power.end())
+    return False
 
 
 def _is_a_number(body: bytes, digits: bytes, at: int) -> bool:
