@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Self
 
 from ingest.tenants.model import WriteKey
@@ -42,7 +43,7 @@ class RequestContext:
         """Return the context of a request that was received ``now``, in UTC."""
         since = now - _EPOCH
         micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-        return cls(request_id, key, peer, user_agent, _as_text(now), micros)
+        return cls(request_id, key, peer, user_agent, micros_as_text(micros), micros)
 
     @property
     def headers(self) -> list[tuple[str, str | bytes | None]]:
@@ -56,8 +57,10 @@ class RequestContext:
 
 def micros_as_text(micros: int) -> str:
     """Write microseconds since 1970 UTC in ISO 8601."""
-    return _as_text(_EPOCH + timedelta(microseconds=micros))
+    seconds, rest = divmod(micros, 1_000_000)
+    return f"{_second_as_text(seconds)}.{rest:06d}Z"
 
 
-def _as_text(at: datetime) -> str:
-    return at.isoformat(timespec="microseconds")[:26] + "Z"
+@lru_cache(maxsize=64)
+def _second_as_text(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
