@@ -11,7 +11,13 @@ from ingest.connection import (
     client_config,
 )
 from ingest.reachability import check_reachable
-from ingest.topics import NO_TOPIC_ID, ensure_topics, is_embedded, topic_ids
+from ingest.topics import (
+    NO_TOPIC_ID,
+    ensure_compacted_topic,
+    ensure_topics,
+    is_embedded,
+    topic_ids,
+)
 
 __all__ = [
     "LIBRDKAFKA_LOGGER",
@@ -20,6 +26,7 @@ __all__ = [
     "admin_client",
     "check_reachable",
     "client_config",
+    "ensure_compacted_topic",
     "ensure_topics",
     "is_embedded",
     "topic_ids",

@@ -31,15 +31,37 @@ def ensure_topics(settings: IngestSettings, contracts: Iterable[Contract]) -> li
         BrokerError: the broker does not answer.
         TopicError: the broker refuses to make a topic.
     """
+    names = {contract.topic for contract in contracts}
+    return _make_missing(
+        settings,
+        [NewTopic(one, settings.topic_partitions, settings.topic_replication) for one in names],
+    )
+
+
+def ensure_compacted_topic(settings: IngestSettings, name: str, partitions: int) -> bool:
+    """Make a topic that keeps the newest message of each key; tell whether it was not there.
+
+    A topic that exists is left as it is. The embedded broker never removes a message, compacted
+    or not.
+
+    Raises:
+        BrokerError: the broker does not answer.
+        TopicError: the broker refuses to make the topic.
+    """
+    compacted = {"cleanup.policy": "compact"}
+    topic = NewTopic(name, partitions, settings.topic_replication, config=compacted)
+    return bool(_make_missing(settings, [topic]))
+
+
+def _make_missing(settings: IngestSettings, topics: Iterable[NewTopic]) -> list[str]:
     check_reachable(settings)
     admin = admin_client(settings)
-    wanted = {contract.topic for contract in contracts}
-    missing = sorted(wanted - _topics(admin).keys())
+    wanted = {topic.topic: topic for topic in topics}
+    missing = sorted(wanted.keys() - _topics(admin).keys())
     if not missing:
         return []
     futures = admin.create_topics(
-        [NewTopic(name, settings.topic_partitions, settings.topic_replication) for name in missing],
-        request_timeout=REQUEST_TIMEOUT_S,
+        [wanted[name] for name in missing], request_timeout=REQUEST_TIMEOUT_S
     )
     made: list[str] = []
     for name, future in futures.items():

@@ -28,8 +28,9 @@ from ingest.contracts.registry import load_contracts
 from ingest.settings import IngestSettings
 from lake.build_run import SCRATCH, BuildRun, Lakes
 from lake.build_write import buckets_of, write
-from lake.duck import delta_scan, prepare, quote_name, quote_text
+from lake.duck import prepare, quote_name, quote_text
 from lake.errors import BuildError
+from lake.file_rows import column_types, rows_of_files
 from lake.increments import DateRange, Plan, Reach, plan
 from lake.live_texts import LiveText, keep_texts
 from lake.model_table import append
@@ -144,30 +145,11 @@ class Plugin(BasePlugin):
         return made
 
     def _publish_rows(self, label: str, paths: list[str], view: str) -> None:
-        """Make ``view`` the rows of these files of ``label``.
-
-        The first branch gives the columns and types of the pinned version: a file that is older
-        than a column lacks it, and partition columns are not in the files at all.
-        """
+        """Make ``view`` the rows of these files of ``label``, as the pinned version has them."""
         pinned = self._current().pin(*_split(label))
         assert pinned.table is not None
-        columns = self._cursor.execute(
-            f"describe from {delta_scan(pinned.uri, pinned.table.version())}"
-        ).fetchall()
-        types = {str(row[0]): str(row[1]) for row in columns}
-        empty = ", ".join(f"null::{kind} as {quote_name(name)}" for name, kind in types.items())
-        sql = f"select {empty} where false"
-        if paths:
-            files = ", ".join(quote_text(path) for path in paths)
-            hive = ", ".join(
-                f"{quote_text(name)}: {types[name]}"
-                for name in pinned.table.metadata().partition_columns
-            )
-            partitions = f", hive_types = {{{hive}}}" if hive else ""
-            sql += (
-                f" union all by name from read_parquet([{files}], union_by_name = true, "
-                f"hive_partitioning = {'true' if hive else 'false'}{partitions})"
-            )
+        types = column_types(self._cursor, pinned.uri, pinned.table.version())
+        sql = rows_of_files(types, pinned.table.metadata().partition_columns, paths)
         with self._current().lock:
             self._cursor.execute(f"create or replace view {view} as {sql}")
 

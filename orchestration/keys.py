@@ -1,4 +1,7 @@
-"""What each table and topic is called in Dagster: ``<layer>/<table>``, ``kafka/<topic>``."""
+"""What tables and topics are called in Dagster: ``<layer>/<table>``, ``kafka/<topic>``.
+
+A topic that a table of gold is published to is ``published/<topic>``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dagster import AssetKey
 from lake.tables import Layer
 
 KAFKA = "kafka"
+PUBLISHED = "published"
 
 
 def table_key(layer: Layer, table: str) -> AssetKey:
@@ -17,3 +21,8 @@ def table_key(layer: Layer, table: str) -> AssetKey:
 def topic_key(topic: str) -> AssetKey:
     """The external asset of a Kafka topic."""
     return AssetKey([KAFKA, topic])
+
+
+def published_key(topic: str) -> AssetKey:
+    """The asset of a topic that holds a table of gold."""
+    return AssetKey([PUBLISHED, topic])

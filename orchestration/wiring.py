@@ -38,15 +38,18 @@ from orchestration.jobs import (
     MAINTAIN_JOB,
     SWEEP_JOB,
 )
-from orchestration.keys import table_key
+from orchestration.keys import PUBLISHED, table_key
 from orchestration.maintenance import compact_job, maintain_job
 from orchestration.models import MODEL_LAYERS, DbtCommand, model_assets
+from orchestration.publish import published_assets
 from orchestration.settings import OrchestrationSettings
 from orchestration.tenants import provision_job
 from orchestration.topics import topic_specs
 from orchestration.translator import LayerTranslator, layer_of
 from orchestration.upkeep import audit_job, forget_job
 from orchestration.watch import bronze_sensor
+from serving.publish.target import parse_targets
+from serving.settings import ServingSettings
 
 LETTERS_CRON = "20 4 * * *"
 FORGET_CRON = "50 3 * * *"
@@ -56,11 +59,14 @@ def wire(
     ingest: IngestSettings | None = None,
     lake_settings: LakeSettings | None = None,
     settings: OrchestrationSettings | None = None,
+    serving: ServingSettings | None = None,
 ) -> Definitions:
     """Return the definitions; settings that are not given come from the environment."""
     ingest = ingest or IngestSettings()
     lake_settings = lake_settings or LakeSettings()
     settings = settings or OrchestrationSettings()
+    serving = serving or ServingSettings()
+    targets = parse_targets(serving.publish)
     lake = Lake(lake_settings.root)
     contracts = load_contracts(ingest.contracts_dir)
     freshness = written_within(settings.fresh_hours)
@@ -74,7 +80,7 @@ def wire(
         "gold": models["gold"],
     }
     everything = AssetSelection.all() - AssetSelection.assets(BACKFILL_KEY, REPORT_KEY)
-    built = AssetSelection.groups(*MODEL_LAYERS)
+    built = AssetSelection.groups(*MODEL_LAYERS, *([PUBLISHED] if targets else []))
     return Definitions(
         executor=in_process_executor,
         assets=[
@@ -85,6 +91,7 @@ def wire(
                 [table_key("bronze", name) for name in contracts.names()], settings, dbt
             ),
             letter_report(lake),
+            *published_assets(targets, serving.publish_positions, ingest, lake),
         ],
         asset_checks=[
             *(
@@ -100,7 +107,8 @@ def wire(
                 | AssetSelection.checks_for_assets(
                     *(table_key("bronze", table) for table in checked["bronze"])
                 ),
-                description="Checks bronze, builds silver and gold from what is new, checks both.",
+                description="Checks bronze, builds silver and gold from what is new, checks both, "
+                "and publishes what changed.",
             ),
             define_asset_job(
                 EVERYTHING_JOB,

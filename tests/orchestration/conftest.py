@@ -22,6 +22,7 @@ from ingest.settings import IngestSettings
 from lake.settings import LakeSettings
 from lake.tables import Lake
 from orchestration.settings import OrchestrationSettings
+from serving.settings import ServingSettings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # what sqlglot says as it is imported
@@ -56,7 +57,7 @@ class Home:
         )
 
 
-def make_home(path: Path) -> Home:
+def make_home(path: Path, serving: ServingSettings | None = None) -> Home:
     """Return the definitions of a home, from its settings alone."""
     return Home(
         path,
@@ -64,6 +65,7 @@ def make_home(path: Path) -> Home:
             IngestSettings(_env_file=None, home=path),
             LakeSettings(_env_file=None, home=path),
             OrchestrationSettings(_env_file=None, home=path),
+            serving or ServingSettings(_env_file=None),
         ),
     )
 

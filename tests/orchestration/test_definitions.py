@@ -11,7 +11,8 @@ from pathlib import Path
 
 from dagster import AssetKey, Definitions
 
-from tests.orchestration.conftest import Home
+from serving.settings import ServingSettings
+from tests.orchestration.conftest import Home, make_home
 
 ROOT = str(Path(__file__).parents[2])
 
@@ -101,6 +102,7 @@ NOT_EXPECTED = {
 }
 BACKFILL = {"backfill/rebuilt_event_dates"}
 REPORT = {"ops/dead_letter_report"}
+PUBLISHED = {"published/results"}
 
 
 def test_the_definitions_load_where_there_is_no_data(empty_home: Home) -> None:
@@ -116,7 +118,7 @@ def test_importing_the_definitions_touches_nothing(tmp_path: Path) -> None:
 
 def test_each_topic_table_and_model_is_an_asset(empty_home: Home) -> None:
     keys = {spec.key.to_user_string() for spec in empty_home.defs.resolve_all_asset_specs()}
-    assert keys == TOPICS | BRONZE | SILVER | GOLD | BACKFILL | REPORT
+    assert keys == TOPICS | BRONZE | SILVER | GOLD | BACKFILL | REPORT | PUBLISHED
 
 
 def test_assets_are_grouped_by_layer(empty_home: Home) -> None:
@@ -127,7 +129,7 @@ def test_assets_are_grouped_by_layer(empty_home: Home) -> None:
 def test_each_asset_of_bronze_silver_and_gold_can_be_run_and_no_topic_can(empty_home: Home) -> None:
     graph = empty_home.defs.resolve_asset_graph()
     runnable = {key.to_user_string() for key in graph.executable_asset_keys}
-    assert runnable == BRONZE | SILVER | GOLD | BACKFILL | REPORT
+    assert runnable == BRONZE | SILVER | GOLD | BACKFILL | REPORT | PUBLISHED
 
 
 def test_the_graph_leads_from_a_topic_to_a_mart(empty_home: Home) -> None:
@@ -175,6 +177,14 @@ def test_gold_is_checked_for_its_newest_event_date(empty_home: Home) -> None:
     assert dated == GOLD - UNDATED
 
 
+def test_what_is_published_is_a_setting(tmp_path: Path) -> None:
+    serving = ServingSettings(_env_file=None, publish="fct_geo=countries,fct_funnel=funnel")
+    keys = {spec.key for spec in make_home(tmp_path, serving).defs.resolve_all_asset_specs()}
+    assert {key.path[1] for key in keys if key.path[0] == "published"} == {"countries", "funnel"}
+    nothing = make_home(tmp_path, ServingSettings(_env_file=None, publish="none")).defs
+    Definitions.validate_loadable(nothing)
+
+
 def test_each_dbt_test_of_a_model_is_a_check(empty_home: Home) -> None:
     checks = empty_home.defs.resolve_asset_graph().asset_check_keys
     of_dbt = {
@@ -213,10 +223,10 @@ def test_the_jobs_schedules_and_sensors_are_these(empty_home: Home) -> None:
     assert {s.name: s.job_name for s in repository.sensor_defs} == {"bronze_versions": "build"}
 
 
-def test_a_build_checks_bronze_and_builds_silver_and_gold_only(empty_home: Home) -> None:
+def test_a_build_checks_bronze_builds_silver_and_gold_and_publishes(empty_home: Home) -> None:
     job = empty_home.defs.resolve_job_def("build")
     built = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
-    assert built == SILVER | GOLD
+    assert built == SILVER | GOLD | PUBLISHED
     checked = {key.asset_key.path[0] for key in job.asset_layer.asset_graph.asset_check_keys}
     assert checked == {"bronze", "silver", "gold"}
 

@@ -1,0 +1,1 @@
+"""Gold to Kafka: the rows of a table as upserts, and tombstones for those that went."""
