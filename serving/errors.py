@@ -3,7 +3,8 @@
 LakewardError
 └── ServingError
     ├── MartError       a table of gold is not what its declaration says, or has none
-    └── PublishError    a table cannot be published to a topic, or not like this
+    ├── PublishError    a table cannot be published to a topic, or not like this
+    └── ExportError     a table cannot be exported, or not like this
 """
 
 from __future__ import annotations
@@ -21,3 +22,7 @@ class MartError(ServingError):
 
 class PublishError(ServingError):
     """A table cannot be published to a topic, or not like this."""
+
+
+class ExportError(ServingError):
+    """A table cannot be exported, or not like this."""

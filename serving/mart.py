@@ -6,7 +6,7 @@ from the file and not from dbt's manifest, which takes seconds to make.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,19 @@ class Mart:
     def label(self) -> str:
         """``gold.<name>``."""
         return f"{LAYER}.{self.name}"
+
+    def require_key(self, columns: Container[str]) -> None:
+        """Make sure that a table has the columns of the key.
+
+        Raises:
+            MartError: it lacks one.
+        """
+        for name in self.key:
+            if name not in columns:
+                raise MartError(
+                    f"{self.label} has no column {name}, which its key names",
+                    hint="build it again: its model has changed",
+                )
 
 
 def load_mart(name: str, project: Path = PROJECT) -> Mart:

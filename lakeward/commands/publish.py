@@ -106,8 +106,7 @@ def _chosen(tables: Sequence[str] | None, configured: str) -> list[Target]:
         topics = [one.topic for one in known if one.mart.name == name]
         if not topics:
             raise typer.BadParameter(
-                f"{text!r} is not in LAKEWARD_PUBLISH ({configured}); name its topic: "
-                f"{name}=TOPIC",
+                f"{text!r} is not in LAKEWARD_PUBLISH ({configured}); name its topic: {name}=TOPIC",
                 param_hint="TABLES",
             )
         pairs += [f"{name}={topic}" for topic in topics]

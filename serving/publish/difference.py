@@ -65,12 +65,7 @@ class Difference:
         self._table = table
         self._uri = lake.uri(LAYER, mart.name)
         self._types = column_types(cursor, self._uri, table.version())
-        missing = [name for name in mart.key if name not in self._types]
-        if missing:
-            raise MartError(
-                f"{mart.label} has no column {missing[0]}, which its key names",
-                hint="build it again: its model has changed",
-            )
+        mart.require_key(self._types)
         self._key = json_text(mart.key, self._types)
         self._row = json_text(self._types, self._types)
         self.shape = shape(mart.key, self._types)

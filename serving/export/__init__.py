@@ -1,0 +1,1 @@
+"""Gold to files and to PostgreSQL."""
