@@ -1,0 +1,215 @@
+"""A history of events as bronze Delta tables, as many as the writer would need hours for.
+
+What is written is what the writer leaves: its columns, its tables made and committed through its
+own code, with offsets without a gap, a transaction for each partition and the range that each
+commit covers. So ``lakeward audit`` and every model take it for what it is. A day is one commit a
+contract: the few large files that compaction would have made of it.
+
+``python -m benchmarks.rig.history LAKE_ROOT EVENTS`` writes one to look at.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from benchmarks.rig.history_sql import (
+    CONTRACTS,
+    MACROS,
+    MEAN_APP_SESSION,
+    MEAN_VISIT,
+    RETRY_EACH,
+    VISITS,
+    filled,
+    numbered_from,
+    variables,
+)
+from benchmarks.rig.progress import say
+from ingest.contracts.model import Contract
+from ingest.contracts.registry import load_contracts
+from ingest.generator.simulation import SHARES, VISIT_CONTRACTS
+from ingest.generator.sites import load_sites
+from lake.schema import PARTITION_BY, bronze_schema, dead_letter_schema
+from lake.tables import DEAD_LETTERS, Lake
+from lake.writer.commit import Mark, Span, TransactionalTable
+from lake.writer.rules import rules_number
+from lake.writer.source import Source
+from lake.writer.target import Target
+
+WRITER: Final = "lakeward"
+TOPIC_ID: Final = "benchmark"
+PARTITIONS: Final = 3
+FIRST: Final = datetime(2025, 9, 1, tzinfo=UTC)
+MEMORY: Final = "2GB"
+
+
+@dataclass
+class History:
+    """Writes events to bronze, slice by slice, each later than the one before."""
+
+    lake: Lake
+    a_day: int
+    """Events a day."""
+    messages: Counter[str] = field(default_factory=Counter)
+    """Written so far, by contract."""
+    _at: datetime = FIRST
+    _visit: int = 0
+    _ad: int = 0
+    _app: int = 0
+
+    def __post_init__(self) -> None:
+        """Make the tables where they are not there."""
+        self._connection = duckdb.connect()
+        self._connection.execute(f"set memory_limit = '{MEMORY}'; set TimeZone = 'UTC'")
+        self._connection.execute(variables())
+        self._connection.execute(MACROS)
+        sites = [
+            (n, site.site_id, site.tenant_id, site.domain, site.token_symbol)
+            for n, site in enumerate(load_sites())
+        ]
+        self._connection.execute(
+            "create table sites (number integer, site_id text, tenant_id text, domain text, "
+            "token_symbol text)"
+        )
+        self._connection.executemany("insert into sites values (?, ?, ?, ?, ?)", sites)
+        contracts = load_contracts(None)
+        Target(self.lake, "bronze", DEAD_LETTERS, dead_letter_schema(), WRITER, PARTITION_BY).open()
+        self._tables = [_Bronze(self.lake, contracts.by_name(name)) for name in CONTRACTS]
+
+    @property
+    def total(self) -> int:
+        """Messages of all contracts."""
+        return self.messages.total()
+
+    @property
+    def day(self) -> date:
+        """The day that the next event falls on."""
+        return self._at.date()
+
+    def write_days(self, days: int) -> int:
+        """Write whole days; return how many messages they are."""
+        before = self.total
+        for _ in range(days):
+            self.write(self.a_day, timedelta(days=1))
+        return self.total - before
+
+    def write(self, events: int, span: timedelta | None = None) -> int:
+        """Write about ``events`` events as one commit a contract; return how many they are.
+
+        They take as long as they do at so many a day, unless ``span`` says how long.
+        """
+        before = self.total
+        span = span or timedelta(days=1) * (events / self.a_day)
+        values = self._values(events, span)
+        self._connection.execute(filled(VISITS, values))
+        for table in self._tables:
+            sql = filled(CONTRACTS[table.contract.name], values)
+            self.messages[table.contract.name] += table.append(
+                self._connection, sql, self._at + span - timedelta(microseconds=1)
+            )
+        self._visit += int(values["visits"])
+        self._ad += int(values["ads"])
+        self._app += int(values["apps"])
+        self._at += span
+        return self.total - before
+
+    def _values(self, events: int, span: timedelta) -> dict[str, str | int]:
+        """Return what the SQL of a slice needs to know."""
+        visit_share = sum(SHARES[name] for name in VISIT_CONTRACTS)
+        each = {
+            "visits": visit_share / MEAN_VISIT,
+            "ads": SHARES["ad_events"],
+            "apps": SHARES["app_events"] / MEAN_APP_SESSION,
+        }
+        return {
+            "begin": f"timestamptz '{self._at.isoformat()}'",
+            "span_us": span // timedelta(microseconds=1),
+            "visit": self._visit,
+            "ad": self._ad,
+            "app": self._app,
+            "sites": len(load_sites()),
+            "retry": RETRY_EACH,
+            **{name: max(1, round(events * share)) for name, share in each.items()},
+            **{f"{name}_a_day": max(1, round(self.a_day * share)) for name, share in each.items()},
+        }
+
+
+class _Bronze:
+    """One bronze table, and where its partitions stand."""
+
+    def __init__(self, lake: Lake, contract: Contract) -> None:
+        self.contract = contract
+        self._now = datetime.min.replace(tzinfo=UTC)
+        target = Target(
+            lake, "bronze", contract.name, bronze_schema(contract), WRITER, PARTITION_BY
+        )
+        self._table = TransactionalTable(target, WRITER, now=lambda: self._now)
+        self._sources = [Source(contract.topic, TOPIC_ID, n) for n in range(PARTITIONS)]
+        self._rules = rules_number(contract, None)
+
+    def append(
+        self, connection: duckdb.DuckDBPyConnection, sql: str, committed_at: datetime
+    ) -> int:
+        """Commit the rows of ``sql``, in the order of their arrival, as the writer would."""
+        name = self.contract.name
+        stored = [self._table.version_of(one.app_id(WRITER, name)) for one in self._sources]
+        bases = [0 if last is None else last + 1 for last in stored]
+        rows = connection.sql(numbered_from(sql, bases)).to_arrow_table()
+        rows = _with_constants(rows, self.contract)
+        spans = [
+            self._span(source, last, base, len(range(n, rows.num_rows, PARTITIONS)))
+            for n, (source, last, base) in enumerate(zip(self._sources, stored, bases, strict=True))
+        ]
+        spans = [span for span in spans if span.record["messages"]]
+        self._now = committed_at
+        outcome = self._table.commit(spans, rows)
+        assert outcome.landed == {span.source for span in spans}, outcome
+        return rows.num_rows
+
+    def _span(self, source: Source, last: int | None, base: int, count: int) -> Span:
+        name = self.contract.name
+        rules_id = source.rules_id(WRITER, name)
+        marks = (
+            Mark(source.app_id(WRITER, name), last, base + count - 1),
+            Mark(rules_id, self._table.version_of(rules_id), self._rules),
+        )
+        record: dict[str, Any] = {
+            "topic": source.topic,
+            "topic_id": source.topic_id,
+            "partition": source.partition,
+            "first": base,
+            "last": base + count - 1,
+            "messages": count,
+            "rows": count,
+            "dead": 0,
+        }
+        return Span(source, marks, record)
+
+
+def _with_constants(rows: pa.Table, contract: Contract) -> pa.Table:
+    for name, value in (
+        ("_topic", contract.topic),
+        ("_topic_id", TOPIC_ID),
+        ("_contract_version", contract.version),
+    ):
+        rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
+    return rows
+
+
+def main() -> None:
+    """Write a history of about so many events, a million a day."""
+    root, events = sys.argv[1], int(sys.argv[2])
+    history = History(Lake(root), a_day=min(events, 1_000_000))
+    while history.total < 0.99 * events:
+        history.write_days(1)
+        say(f"{history.total:,} messages, up to {history.day}")
+
+
+if __name__ == "__main__":
+    main()
