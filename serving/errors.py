@@ -4,7 +4,10 @@ LakewardError
 └── ServingError
     ├── MartError       a table of gold is not what its declaration says, or has none
     ├── PublishError    a table cannot be published to a topic, or not like this
-    └── ExportError     a table cannot be exported, or not like this
+    ├── ExportError     a table cannot be exported, or not like this
+    ├── DefinitionError a dashboard's definition is wrong, or not what dbt's project has
+    ├── SupersetEnvironmentError  Superset cannot be installed, or its metadata not be prepared
+    └── SupersetAnswerError       a Superset does not answer, or refuses
 """
 
 from __future__ import annotations
@@ -26,3 +29,15 @@ class PublishError(ServingError):
 
 class ExportError(ServingError):
     """A table cannot be exported, or not like this."""
+
+
+class DefinitionError(ServingError):
+    """A dashboard's definition is wrong, or not what dbt's project has."""
+
+
+class SupersetEnvironmentError(ServingError):
+    """Superset cannot be installed, or its metadata not be prepared."""
+
+
+class SupersetAnswerError(ServingError):
+    """A Superset does not answer, or refuses."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,3 +27,40 @@ class ServingSettings(BaseSettings):
         default="lakeward.published", validation_alias="LAKEWARD_PUBLISH_POSITIONS"
     )
     """The compacted topic that says which version of a table a topic holds."""
+
+
+class SupersetSettings(BaseSettings):
+    """Where Superset is, and who syncs the dashboards."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        env_prefix="LAKEWARD_",
+        extra="ignore",
+        populate_by_name=True,
+    )
+
+    superset_url: str | None = Field(default=None, validation_alias="LAKEWARD_SUPERSET_URL")
+    """The address of a Superset that is not ``lakeward superset up``'s."""
+
+    superset_user: str = Field(default="lakeward", validation_alias="LAKEWARD_SUPERSET_USER")
+    """An administrator of that Superset, for ``lakeward superset sync``."""
+
+    superset_password: SecretStr | None = Field(
+        default=None, validation_alias="LAKEWARD_SUPERSET_PASSWORD"
+    )
+    """That administrator's password."""
+
+    superset_port: int = Field(
+        default=8088, ge=1, le=65535, validation_alias="LAKEWARD_SUPERSET_PORT"
+    )
+    """The port of ``lakeward superset up``, on this machine alone."""
+
+    superset_environment: Path | None = Field(
+        default=None, validation_alias="LAKEWARD_SUPERSET_ENVIRONMENT"
+    )
+    """The folder that Superset is installed into; default below the user's cache folder."""
+
+    superset_python: str | None = Field(default=None, validation_alias="LAKEWARD_SUPERSET_PYTHON")
+    """A Python 3.11 or 3.12 for it; default the one that runs lakeward."""
