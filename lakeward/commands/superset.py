@@ -58,7 +58,11 @@ def up(
         errors.print(news, highlight=False, markup=False, soft_wrap=True)
 
     def show(name: str, line: str) -> None:
-        errors.print(f"{name} | {line}", highlight=False, markup=False, soft_wrap=True, style="dim")
+        if ":ERROR:" in line:  # its warnings are about itself; the log has them
+            errors.print(
+                f"{name} | {line}",
+                highlight=False, markup=False, emoji=False, soft_wrap=True, style="dim",
+            )  # fmt: skip
 
     session = SupersetSession(
         SupersetSettings(),

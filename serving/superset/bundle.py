@@ -33,7 +33,8 @@ DATABASE: Final = "lakeward"
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _SHORT: Final = {"ctr", "cpc", "cpa", "usd", "dau", "wau", "mau", "p95", "arpu", "kyc"}
-_UNITS: Final = ("_usd", "_count", "_share", "_rate", "_ms", "_seconds")
+_NO_NOUNS: Final = ("ed", "unknown", "late", "future", "null", "slow", "1d", "7d", "30d")
+"""What is counted is not always named by a noun that could stand in the plural."""
 
 
 def identity(kind: str, name: str) -> UUID:
@@ -44,9 +45,11 @@ def identity(kind: str, name: str) -> UUID:
 def label(name: str) -> str:
     """Return a metric's or column's name as people read it: ``spend_usd`` is ``Spend (USD)``."""
     unit = " (USD)" if name.endswith("_usd") else ""
-    for ending in ("_usd", "_count"):
-        name = name.removesuffix(ending)
-    words = [word.upper() if word in _SHORT else word for word in name.split("_")]
+    is_count = name.endswith("_count")
+    words = name.removesuffix("_usd").removesuffix("_count").split("_")
+    if is_count and not words[-1].endswith(_NO_NOUNS):
+        words[-1] += "s"
+    words = [word.upper() if word in _SHORT else word for word in words]
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]]) + unit
 
 

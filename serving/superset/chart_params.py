@@ -23,6 +23,10 @@ GRAINS: Final = {
 _TIME_FORMATS: Final = {"window": "%H:%M", "minute": "%H:%M", "hour": "%d %b %H:%M"}
 
 
+_KEY_VALUE_PERCENT: Final = 5
+"""The funnel plugin's number for a label of name, value and share."""
+
+
 def last_days(days: int) -> str:
     """Superset's words for so many days, today among them."""
     return f'DATEADD(DATETIME("today"), -{days - 1}, day) : DATEADD(DATETIME("today"), 1, day)'
@@ -158,8 +162,8 @@ def _funnel(chart: Chart, dataset: Dataset, style: Style) -> tuple[str, Params]:
         "sort_by_metric": True,
         "percent_calculation_type": "first_step",
         "number_format": _formats(chart, dataset, style)[0],
-        "label_type": "key_value_percent",
-        "tooltip_label_type": 5,
+        "label_type": _KEY_VALUE_PERCENT,
+        "tooltip_label_type": _KEY_VALUE_PERCENT,
         "show_labels": True,
         "show_tooltip_labels": True,
         "show_legend": False,
@@ -198,7 +202,7 @@ def _heatmap(chart: Chart, dataset: Dataset, style: Style) -> tuple[str, Params]
         "sort_y_axis": "alpha_desc",
         "normalize_across": "heatmap",
         "legend_type": "continuous",
-        "linear_color_scheme": style.sequential,
+        "linear_color_scheme": "lakeward_sequential",
         "show_legend": True,
         "show_percentage": False,
         "show_values": False,
@@ -222,7 +226,7 @@ def _map(chart: Chart, dataset: Dataset, style: Style) -> tuple[str, Params]:
         "max_bubble_size": "25",
         "sort_by_metric": True,
         "color_by": "metric",
-        "linear_color_scheme": style.sequential,
+        "linear_color_scheme": "lakeward_sequential",
         "y_axis_format": _formats(chart, dataset, style)[1],
     }
 
@@ -257,16 +261,17 @@ def _table_look(chart: Chart, dataset: Dataset, style: Style) -> Params:
         name: dataset.metric(name).measured if name in dataset.metrics else name
         for name in chart.show
     }
-    known = {
-        name: {"d3NumberFormat": style.format(column)[0]}
-        for name, column in measured.items()
-        if any(column.endswith(ending) for ending in style.formats)
-    }
+    known: dict[str, Params] = {}
+    for name, column in measured.items():
+        if column.endswith("_date"):
+            known[name] = {"d3TimeFormat": "%Y-%m-%d"}
+        elif any(column.endswith(ending) for ending in style.formats):
+            known[name] = {"d3NumberFormat": style.format(column)[0]}
     return {
         "column_config": known,
-        "table_timestamp_format": "smart_date",
+        "table_timestamp_format": "%Y-%m-%d %H:%M",
         "include_search": False,
-        "page_length": 20,
+        "page_length": 0,
         "server_pagination": False,
         "show_cell_bars": chart.kind == "table",
         "color_pn": False,

@@ -136,7 +136,7 @@ class Style(_Strict):
     """Colours and number formats."""
 
     palette: tuple[str, ...]
-    sequential: str
+    sequential: tuple[str, ...]
     labels: Mapping[str, str]
     formats: Mapping[str, tuple[str, str]]
 

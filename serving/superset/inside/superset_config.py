@@ -40,6 +40,17 @@ EXTRA_CATEGORICAL_COLOR_SCHEMES = [
     }
 ]
 
+EXTRA_SEQUENTIAL_COLOR_SCHEMES = [
+    {
+        "id": "lakeward_sequential",
+        "label": "lakeward",
+        "description": "From little to much",
+        "isDiverging": False,
+        "isDefault": True,
+        "colors": _STYLE["sequential"],
+    }
+]
+
 # The embedded Superset listens on this machine alone and without TLS, so a cookie that wants TLS
 # would lock everybody out. Behind a proxy that ends TLS, LAKEWARD_SUPERSET_TLS=1.
 _TLS = os.environ.get("LAKEWARD_SUPERSET_TLS", "0") not in ("", "0")
@@ -51,7 +62,12 @@ WTF_CSRF_ENABLED = True
 
 # Nobody may look without a login, and an SQL expression in a chart may not read another table.
 AUTH_ROLE_PUBLIC = ""
-FEATURE_FLAGS = {"ALLOW_ADHOC_SUBQUERY": False, "DRILL_TO_DETAIL": True, "DRILL_BY": True}
+FEATURE_FLAGS = {
+    "ALLOW_ADHOC_SUBQUERY": False,
+    "CHART_PLUGINS_EXPERIMENTAL": True,  # the number beside that of the period before
+    "DRILL_TO_DETAIL": True,
+    "DRILL_BY": True,
+}
 FAB_ADD_SECURITY_API = True  # `lakeward superset sync` makes the tenants' roles by it
 
 SQL_MAX_ROW = 100_000

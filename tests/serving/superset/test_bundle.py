@@ -117,7 +117,12 @@ def test_steps_are_the_columns_of_the_mart_unchanged(
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("cpa_usd", "CPA (USD)"), ("purchase_count", "Purchase"), ("page_views", "Page views")],
+    [
+        ("cpa_usd", "CPA (USD)"),
+        ("purchase_count", "Purchases"),
+        ("exposed_count", "Exposed"),
+        ("page_views", "Page views"),
+    ],
 )
 def test_names_are_shown_as_people_read_them(name: str, shown: str) -> None:
     assert label(name) == shown
