@@ -12,10 +12,10 @@ export UV_LINK_MODE := copy
 export LAKEWARD_LAUNCHED_BY := make
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format docs soak fuzz bench lock clean
+.PHONY: help setup demo up test lint format docs vulnerabilities soak fuzz bench lock clean
 
 help: ## list the verbs
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(UV):
 	@$(PYTHON) -c 'import sys; v = sys.version_info; ok = (3, 11) <= v[:2] < (3, 14); sys.exit(0 if ok else "lakeward needs Python 3.11 to 3.13, and %s is %d.%d: set PYTHON=python3.x" % (sys.executable, v[0], v[1]))'
@@ -57,6 +57,9 @@ docs: $(READY) ## write the pages that are generated: commands, metrics, marts, 
 	@$(BIN)/python -c "from lakeward.marts_reference import marts_reference as r; import pathlib; pathlib.Path('docs/reference/marts.md').write_text(r())"
 	@$(BIN)/python -c "from lakeward.mending_reference import mending_reference as r, mending_schema as j; import pathlib; pathlib.Path('docs/reference/mending.md').write_text(r()); pathlib.Path('docs/reference/mending.schema.json').write_text(j())"
 	@$(BIN)/lakeward contracts generate
+
+vulnerabilities: $(READY) ## installed packages against known vulnerabilities; says when the data is not reachable
+	@$(BIN)/python -m tests.vulnerabilities
 
 soak: $(READY) ## the writer's model on many more schedules; N=20000 SEED=1
 	@$(BIN)/python -m tests.lake.writer.simulation.run --soak $(or $(SEED),1):$(or $(N),2000)

@@ -35,9 +35,11 @@ def main() -> None:
     try:
         build_app()()
     except LakewardError as error:
-        errors.print(
-            f"[bold red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True
-        )
+        # a message of DuckDB's may quote a value, which came from outside
+        from lake.dead_letters.readable import printable
+
+        told = escape(printable(error.message))
+        errors.print(f"[bold red]error:[/] {told}", highlight=False, soft_wrap=True)
         if error.hint:
             errors.print(f"  {escape(error.hint)}", highlight=False, soft_wrap=True)
         sys.exit(EXIT_USER_ERROR)

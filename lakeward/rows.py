@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from rich import box
 from rich.console import Console
@@ -17,6 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 Row = tuple[Any, ...]
+
+_C1: Final = re.compile(r"[\x7f-\x9f]")
+"""Control characters that JSON lets through as they are, and that some terminals obey."""
 
 
 class Format(StrEnum):
@@ -29,18 +33,25 @@ class Format(StrEnum):
 
 def write_table(console: Console, columns: Sequence[str], rows: Iterable[Row]) -> None:
     """Write an aligned table; numbers to the right, nulls dimmed."""
+    from lake.dead_letters.readable import printable
+
     listed = list(rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = any(_is_number(row[index]) for row in listed)
-        table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            Text(printable(column)), justify="right" if numeric else "left", overflow="fold"
+        )
     for row in listed:
         table.add_row(*(_cell(value) for value in row))
     console.print(table)
 
 
 def write_csv(out: TextIO, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """Write CSV with a header; null is empty, nested values are JSON, times ISO 8601."""
+    """Write CSV with a header; null is empty, nested values are JSON, times ISO 8601.
+
+    Values are as they are, control characters included: CSV is for programs.
+    """
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
@@ -83,7 +94,7 @@ def as_json(value: Any) -> str:
         return "{" + ", ".join(members) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(as_json(one) for one in value) + "]"
-    return json.dumps(as_text(value), ensure_ascii=False)
+    return _C1.sub(_escaped, json.dumps(as_text(value), ensure_ascii=False))
 
 
 def as_text(value: Any) -> str:
@@ -101,9 +112,16 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | Decimal | timedelta) and not isinstance(value, bool)
 
 
 def _cell(value: Any) -> Text:
-    return Text("null", style="dim") if value is None else Text(as_text(value))
+    """What a column holds came from outside, and must not drive the terminal."""
+    from lake.dead_letters.readable import printable
+
+    return Text("null", style="dim") if value is None else Text(printable(as_text(value)))

@@ -73,6 +73,8 @@ def _indented(value: Value, depth: int = 0) -> str:
 
 def printable(text: str) -> str:
     """Return a text in which only line breaks and tabs control the terminal."""
+    if text.isprintable():
+        return text
     return "".join(
         char
         if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")

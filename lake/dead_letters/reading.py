@@ -157,23 +157,23 @@ class LetterReader:
             yield pa.Table.from_batches([batch])
 
     def that_hold(
-        self, text: str, or_at: Iterable[tuple[str, int, int]], limit: int
-    ) -> list[dict[str, Any]]:
-        """Return letters whose payload holds a text, or that are at one of some coordinates.
+        self, text: str, or_at: Iterable[tuple[str, int, int]]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield letters whose payload holds a text, or that are at one of some coordinates.
 
         Args:
             text: what to look for, as it stands in the payload; non-ASCII text is not found.
             or_at: topic id, partition and offset.
-            limit: at most so many.
         """
         places = [list(map(str, place)) for place in or_at]
-        found = self._connection.execute(
+        reader = self._connection.execute(
             f"{_WHOLE} where contains(cast(payload as varchar), $text) "
             "or list_contains($places, [_topic_id, cast(_partition as varchar), "
-            f"cast(_offset as varchar)]) order by {_ORDER} limit {int(limit)}",
+            f"cast(_offset as varchar)]) order by {_ORDER}",
             {"text": text, "places": places or [["", "", ""]]},
-        ).to_arrow_table()
-        return list(found.to_pylist())
+        ).to_arrow_reader(LETTERS_AT_ONCE)
+        for batch in reader:
+            yield from batch.to_pylist()
 
     def schema(self) -> pa.Schema:
         """Return the columns of ``whole``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from ingest.contracts.exact import TENANT
@@ -101,16 +102,18 @@ def _letters(
         if row.bronze.replay is not None
     }
     with LetterReader(lake) as reader:
-        return [
+        theirs = (
             letter
-            for letter in reader.that_hold(event_id, replayed, MOST_LETTERS)
+            for letter in reader.that_hold(event_id, replayed)
             if letter["contract"] in named
             and tenant in (None, letter["tenant_id"], _said(letter, named, TENANT))
             and (
                 (letter["_topic_id"], letter["_partition"], letter["_offset"]) in replayed
                 or _said(letter, named, None) in (event_id, _UNREADABLE)
             )
-        ]
+        )
+        # counted after the others are out, or letters of other events would crowd these out
+        return list(islice(theirs, MOST_LETTERS))
 
 
 _UNREADABLE: Final = "\0"

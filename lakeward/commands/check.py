@@ -102,6 +102,8 @@ def _failures(report: CheckReport) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from lake.dead_letters.readable import printable
+
     styles = {"block": "bold red", "warn": "yellow", "record": "dim"}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("", "expected", "unexpected", "for example"):
@@ -112,7 +114,7 @@ def _failures(report: CheckReport) -> Table:
             Text(rule.severity, style=styles[rule.severity]),
             Text.assemble((f"{suite.suite}\n", "bold"), rule.rule),
             Text(rule.observed),
-            Text(example, style="dim"),
+            Text(printable(example), style="dim"),
         )
     return table
 

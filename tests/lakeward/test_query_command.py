@@ -14,8 +14,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from rich.console import Console
 
-from lakeward.rows import as_json, as_text, unique, write_csv, write_json
+from ingest.errors import LakewardError
+from lakeward.__main__ import main
+from lakeward.rows import as_json, as_text, unique, write_csv, write_json, write_table
 
 
 @pytest.fixture
@@ -130,3 +133,25 @@ def test_values_read_as_a_person_expects() -> None:
     assert as_text(Decimal("1E+3")) == "1000"
     assert as_json("ä") == '"ä"'
     assert list(unique(["a", "a", "a_2", "a"])) == ["a", "a_2", "a_2_2", "a_3"]
+
+
+def test_what_a_stranger_sent_drives_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Anybody with a public write key may put escape sequences into a column."""
+    nasty = "\x1b]52;c;eA==\x07\x9b2J\u202e"
+    table, document = io.StringIO(), io.StringIO()
+    write_table(Console(file=table, width=100), ["page"], [(nasty,)])
+    write_json(document, ["page"], [(nasty,)])
+    assert json.loads(document.getvalue()) == [{"page": nasty}]
+
+    def refused() -> None:
+        raise LakewardError(f"Could not convert string {nasty!s} to INT32")
+
+    monkeypatch.setattr("lakeward.__main__.build_app", refused)
+    with pytest.raises(SystemExit):
+        main()
+    error = capsys.readouterr().err
+    assert "Could not convert" in error
+    for text in (table.getvalue(), document.getvalue(), error):
+        assert not {"\x1b", "\x07", "\x9b"} & set(text)

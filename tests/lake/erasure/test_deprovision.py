@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,11 +35,11 @@ KNOWN = frozenset({"acme", "globex"})
 class Office:
     """A home with a registry of two tenants and a writer that goes by it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, lake: Lake | None = None) -> None:
         self.home = home
         self.ingest = IngestSettings(_env_file=None, home=home)
         self.settings = LakeSettings(_env_file=None, home=home)
-        self.bench = Bench.at(home)
+        self.bench = Bench.at(home) if lake is None else Bench(lake)
         self.registry: Registry = open_registry(self.ingest)
         for name in sorted(KNOWN):
             self.registry.create(name, who="anna")
@@ -113,8 +114,10 @@ def test_a_tenant_is_suspended_erased_and_noted_and_its_keys_end(office: Office)
 
 
 def test_its_events_that_come_after_the_suspension_are_dead_letters_and_erased_too(
-    office: Office,
+    tmp_path: Path, make_lake: Callable[[], Lake]
 ) -> None:
+    office = Office(tmp_path, make_lake())
+    office.write()
     office.registry.suspend("acme", who="anna")
     office.write()
     letters = office.lake.open("bronze", DEAD_LETTERS).to_pyarrow_table()

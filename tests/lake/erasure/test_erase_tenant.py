@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from confluent_kafka import Message
 from deltalake import DeltaTable, write_deltalake
 
 from lake.commit_ranges import missing_rows
@@ -20,78 +18,31 @@ from lake.erasure.ledger import ErasureLedger
 from lake.erasure.tenant import erase_tenant
 from lake.errors import ErasureError
 from lake.maintenance.compaction import compact
-from lake.tables import DEAD_LETTERS
-from lake.writer.source import Source
-from tests.lake.maintenance.rounds import Rounds
-from tests.lake.writer.bench import CONTRACT, P0, P1, batch, poison, raw, visit
-
-BOTH = {"globex", "o'neil & söhne/50%"}
-
-
-def message(source: Source, offset: int) -> Message:
-    """Of three tenants; every tenth is no JSON, and says whose it is in one case of two."""
-    tenant = ("acme", "globex", "o'neil & söhne/50%")[offset % 3]
-    if offset % 20 == 9:
-        return raw(source, offset, b'{"x": 1, "tenant_id" :"acme", broken')
-    if offset % 10 == 9:
-        return poison(source, offset)
-    if offset % 10 == 8:  # readable, and still no row: it has no time
-        text = json.dumps({"event_id": str(offset), "tenant_id": tenant})
-        return raw(source, offset, text.encode())
-    return visit(source, offset, tenant_id=tenant)
-
-
-class Written(Rounds):
-    """Commits of 30 messages a partition."""
-
-    def write(self, commits: int) -> None:
-        for _ in range(commits):
-            offsets = range(self.next, self.next + 30)
-            held = self.next - 1 if self.next else None
-            flushed = self.sink.write(
-                batch(*((p, held, [message(p, o) for o in offsets]) for p in (P0, P1)))
-            )
-            assert flushed.landed == {P0: offsets[-1], P1: offsets[-1]}
-            self.next += 30
-
-    def erase(self, tenant_id: str = "acme") -> Certificate:
-        return erase_tenant(self.lake, tenant_id, [CONTRACT])
-
-    def tenants(self) -> set[str | None]:
-        """Who is named by rows, or by dead letters."""
-        found: set[str | None] = set()
-        for name in ("visits", DEAD_LETTERS):
-            table = self.table(name).to_pyarrow_table(columns=["tenant_id"])
-            found |= set(table["tenant_id"].to_pylist())
-        return found
-
-    def is_on_disk(self, what: bytes) -> list[str]:
-        """The data files, of whatever version, that hold a text."""
-        root = Path(self.lake.root)
-        found = []
-        for path in sorted(root.rglob("*.parquet")):
-            if "_delta_log" in path.parts or "ops" in path.parts:
-                continue
-            if what.decode() in str(pq.read_table(path, partitioning=None).to_pylist()):
-                found.append(str(path.relative_to(root)))
-        return found
+from lake.tables import DEAD_LETTERS, Lake
+from tests.lake.erasure.written import BOTH, Written, counts
+from tests.lake.writer.bench import P0, P1, batch, raw, visit
+from tests.object_stores.files import paths
 
 
 @pytest.fixture
 def written(tmp_path: Path) -> Written:
     made = Written.at(tmp_path)
-    assert isinstance(made, Written)
     made.write(3)
     return made
 
 
-def counts(certificate: Certificate) -> dict[str, int]:
-    return {table.table: table.rows for table in certificate.tables if table.rows}
+@pytest.fixture
+def written_anywhere(make_lake: Callable[[], Lake]) -> Written:
+    """On a disk, and on an object store."""
+    made = Written.on(make_lake())
+    made.write(3)
+    return made
 
 
 def test_the_rows_and_their_files_are_gone_and_the_audit_accounts_for_them(
-    written: Written,
+    written_anywhere: Written,
 ) -> None:
+    written = written_anywhere
     others = [row for row in rows_of(written) if row[2] != "acme"]
     before = written.audit()
     certificate = written.erase()
@@ -124,7 +75,8 @@ def test_other_files_are_left_as_they_are(written: Written) -> None:
     assert newest <= set(written.table().file_uris())
 
 
-def test_what_compaction_replaced_is_deleted_too(written: Written) -> None:
+def test_what_compaction_replaced_is_deleted_too(written_anywhere: Written) -> None:
+    written = written_anywhere
     written.write(9)
     compact(written.lake, "bronze", "visits", target_size=2**20, now=lambda: datetime.now(UTC))
     assert len(written.is_on_disk(b"acme")) > len(written.table().file_uris())
@@ -285,7 +237,10 @@ def test_a_compaction_that_an_erasure_overtakes_gives_way(
     assert written.audit().is_clean
 
 
-def test_two_erasures_at_once_end_as_one(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_erasures_at_once_end_as_one(
+    written_anywhere: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = written_anywhere
     others: list[Certificate] = []
     interrupt_once(monkeypatch, lambda: others.append(written.erase()))
     certificate = written.erase()
@@ -294,18 +249,24 @@ def test_two_erasures_at_once_end_as_one(written: Written, monkeypatch: pytest.M
 
 
 def test_a_tenant_whose_name_needs_escaping_is_erased_from_its_partitions(
-    written: Written,
+    written_anywhere: Written,
 ) -> None:
+    written = written_anywhere
+    options = written.lake.storage_options
     name = "o'neil & söhne/50%"
     silver = written.lake.uri("silver", "stg_visits")
     rows = pa.table(
         {"tenant_id": [name, name, "globex"], "event_date": ["a", "b", "a"], "n": [1, 2, 3]}
     )
-    write_deltalake(silver, rows, partition_by=["tenant_id", "event_date"])
+    write_deltalake(silver, rows, partition_by=["tenant_id", "event_date"], storage_options=options)
     certificate = written.erase(name)
     assert counts(certificate)["silver.stg_visits"] == 2
-    assert DeltaTable(silver).to_pyarrow_table().to_pylist() == [rows.to_pylist()[2]]
-    assert [path.name for path in Path(silver).glob("tenant_id=*")] == ["tenant_id=globex"]
+    left = DeltaTable(silver, storage_options=options).to_pyarrow_table()
+    assert left.to_pylist() == [rows.to_pylist()[2]]
+    folders = {path.split("/")[2] for path in paths(written.lake) if path.startswith("silver/")}
+    assert folders == {"_delta_log", "tenant_id=globex"}
+    if not written.lake.is_remote:
+        assert [path.name for path in Path(silver).glob("tenant_id=*")] == ["tenant_id=globex"]
     assert written.tenants() == {"acme", "globex", None}
 
 

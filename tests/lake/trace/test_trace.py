@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from lake.dead_letters.mending import parse_mending
 from lake.dead_letters.plan import ReplayPlan
 from lake.dead_letters.replay import replay
 from lake.dead_letters.selection import Selection
+from lake.tables import Lake
 from lake.trace.life import Life, trace
 from lakeward.__main__ import build_app
 from tests.dbt.conftest import NO_TESTS
 from tests.lake.writer.bench import MADE_AT, P0, Bench, batch, raw
+from tests.object_stores.files import files, paths
 
 CLICKSTREAM = load_contracts(None).by_name("clickstream")
 DAY = datetime.fromtimestamp(MADE_AT[1] / 1000, UTC)
@@ -46,7 +49,19 @@ def click(offset: int, event_id: str, **more: Any) -> Message:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def bench(on_disk: Bench, make_lake: Callable[[], Lake]) -> Bench:
+    """A lake with all of that, where it was made, and copied to an object store."""
+    copy = make_lake()
+    if not copy.is_remote:
+        return on_disk
+    for path in paths(on_disk.lake):
+        with files(copy).open_output_stream(path) as out:
+            out.write((Path(on_disk.lake.root) / path).read_bytes())
+    return Bench(copy)
+
+
+@pytest.fixture(scope="module")
+def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """Events of every fate, a replay, a build, and one event that came after it."""
     made = Bench.at(tmp_path_factory.mktemp("trace"))
     sink = made.sink(CLICKSTREAM)
@@ -99,13 +114,14 @@ def test_a_row_is_followed_from_its_request_to_its_gold_buckets(bench: Bench) ->
     ]
 
 
-def test_a_duplicate_names_the_one_that_came_first(bench: Bench) -> None:
-    fates = {r.bronze.offset: (r.silver.fate, r.silver.first) for r in life_of(bench, "twice").rows}
+def test_a_duplicate_names_the_one_that_came_first(on_disk: Bench) -> None:
+    rows = life_of(on_disk, "twice").rows
+    fates = {row.bronze.offset: (row.silver.fate, row.silver.first) for row in rows}
     assert fates == {1: ("row", None), 2: ("duplicate", ("visits", 0, 1))}
 
 
-def test_a_rejected_row_says_why(bench: Bench) -> None:
-    (row,) = life_of(bench, "odd").rows
+def test_a_rejected_row_says_why(on_disk: Bench) -> None:
+    (row,) = life_of(on_disk, "odd").rows
     assert (row.silver.fate, row.silver.reason) == ("rejected", "not_allowed:event_type")
 
 
@@ -122,19 +138,19 @@ def test_a_replayed_letter_is_told_with_the_row_that_it_became(bench: Bench) -> 
     assert (letter["standing"], letter["all_attempts"]) == ("replayed", 2)
 
 
-def test_a_dead_letter_and_a_row_that_no_build_has_read_are_told(bench: Bench) -> None:
-    life = life_of(bench, "dead")
+def test_a_dead_letter_and_a_row_that_no_build_has_read_are_told(on_disk: Bench) -> None:
+    life = life_of(on_disk, "dead")
     assert not life.rows
     assert [letter["reason"] for letter in life.letters] == ["missing_required"]
-    (row,) = life_of(bench, "fresh").rows
+    (row,) = life_of(on_disk, "fresh").rows
     assert row.silver.fate == "not_built"
-    assert life_of(bench, "nothing of the kind").is_unknown
+    assert life_of(on_disk, "nothing of the kind").is_unknown
 
 
 def test_the_command_tells_it_to_people_and_programs(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    on_disk: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("LAKEWARD_LAKE_ROOT", bench.lake.root)
+    monkeypatch.setenv("LAKEWARD_LAKE_ROOT", on_disk.lake.root)
     monkeypatch.setenv("LAKEWARD_HOME", str(tmp_path))
     told = CliRunner().invoke(build_app(), ["trace", "late"])
     assert told.exit_code == 0, told.output

@@ -84,6 +84,7 @@ def test_metrics_agree_with_what_is_in_the_tables(kafka: KafkaForTest, address: 
             assert shown[f"table_version {table}"] == opened.version()
             assert shown[f"table_files {table}"] >= 1
             assert shown[f"last_commit_timestamp_seconds {table}"] > 1_700_000_000
+        assert "acme" not in ask(address, "/metrics")[1], "no label tells of tenants"
         writer.end()
     with pytest.raises(OSError, match="refused"):
         ask(address, "/metrics")
