@@ -10,6 +10,7 @@ LakewardError                 anything a user can mend; the command line prints 
     ├── ExperimentError       an experiment's id or weights cannot be used
     ├── GeneratorError        the generator is asked for something that it cannot make
     ├── ImportFileError       a file to import, or its mapping, is wrong
+    ├── ListenAddressError    what is written is no address to listen on
     ├── CollectorError        the collector cannot run as it is set
     ├── SpillFullError        events cannot be kept while Kafka is away: no room on the disk
     ├── RegistryError         the registry of tenants cannot be read or written
@@ -73,6 +74,10 @@ class RegistryError(IngestError):
 
 class TenantError(IngestError):
     """A tenant or a write key cannot be changed like this."""
+
+
+class ListenAddressError(IngestError):
+    """What is written is no address to listen on."""
 
 
 class CollectorError(IngestError):

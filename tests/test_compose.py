@@ -19,7 +19,7 @@ import yaml
 
 from ingest.kafka import check_reachable
 from ingest.settings import IngestSettings
-from lake.writer.metrics_server import Address
+from lake.writer.metrics_server import metrics_address
 from lakeward.__main__ import build_app
 from tests.kafka_servers.apache import ApacheKafka
 from tests.kafka_servers.distribution import KAFKA_VERSION
@@ -180,7 +180,7 @@ def test_lakeward_commands_in_the_file_are_understood_by_the_program() -> None:
 
 def test_the_writer_is_asked_for_its_health_where_it_serves_it() -> None:
     writer = own_services()["writer"]
-    address = Address.parse(writer["environment"]["LAKEWARD_METRICS_ADDRESS"])
+    address = metrics_address(writer["environment"]["LAKEWARD_METRICS_ADDRESS"])
     assert f"http://127.0.0.1:{address.port}/readyz" in writer["healthcheck"]["test"][-1]
     assert writer["expose"] == [str(address.port)]
     assert "ports" not in writer, "with one, a second writer could not start"

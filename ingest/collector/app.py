@@ -75,7 +75,12 @@ def build_app(
     async def told_as_json(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         code = HTTPStatus(error.status_code).name.lower()
-        body = {"code": code, "message": error.detail}
+        message = error.detail
+        if error.status_code == HTTPStatus.NOT_FOUND and message == HTTPStatus.NOT_FOUND.phrase:
+            message = "there is no such page; /docs shows those that there are"
+        elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            message = f"this page takes {(error.headers or {}).get('Allow')}"
+        body = {"code": code, "message": message}
         return JSONResponse(body, error.status_code, headers=error.headers)
 
     endpoints: dict[str, Collecting] = {
@@ -97,4 +102,5 @@ def build_app(
     rest = Starlette(
         routes=routes, lifespan=lifespan, exception_handlers={HTTPException: told_as_json}
     )
+    rest.router.redirect_slashes = False  # by the Host header, to wherever a client says
     return _Front(endpoints, rest)

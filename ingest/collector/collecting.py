@@ -62,6 +62,11 @@ class Keys(Protocol):
         """Return the key that ``secret`` is."""
         ...
 
+    @property
+    def age_seconds(self) -> float:
+        """How old what it knows is."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -174,7 +179,10 @@ class Collecting(ABC):
         if key is None:
             secret = self.secret_of(document)
             if secret is None:
-                raise _unauthorized("the request has no write key")
+                raise _unauthorized(
+                    "the request has no write key: send it as X-Write-Key, as a bearer token, or "
+                    "as the user of HTTP basic authentication"
+                )
             key = self._authenticate(secret)
         agent = headers.get(b"user-agent")
         client = scope.get("client")
@@ -285,7 +293,10 @@ class Analytics(Collecting):
         name, payload = read
         intake = self._parts.intakes.get(name)
         if intake is None:
-            return Rejected(reasons.UNKNOWN_CONTRACT, "no contract has this name")
+            names = ", ".join(sorted(self._parts.intakes))
+            return Rejected(
+                reasons.UNKNOWN_CONTRACT, f"no contract has this name; there are {names}"
+            )
         if not request.key.may_send(name):
             return _not_allowed(name)
         return intake.take(payload, request, is_from_server=payload.get("channel") == "server")

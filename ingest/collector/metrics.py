@@ -55,6 +55,15 @@ DURABLE_SECONDS: Final = Definition(
 )
 """Most of what a client waits. Much more than some milliseconds means that Kafka is slow."""
 
+REGISTRY_AGE: Final = Definition(
+    "lakeward_collector_tenant_registry_age_seconds",
+    "gauge",
+    (),
+    "Time since the registry of tenants was last read, or found unchanged.",
+)
+"""Some seconds. It grows while the registry's database is away: then the collector goes on with the
+copy it has, without an end, so a key that is revoked meanwhile is still taken. Alert above 60."""
+
 IN_FLIGHT: Final = Definition(
     "lakeward_collector_in_flight_bytes",
     "gauge",
@@ -123,6 +132,7 @@ DEFINITIONS: Final = (
     REJECTED,
     BODY_BYTES,
     DURABLE_SECONDS,
+    REGISTRY_AGE,
     IN_FLIGHT,
     WAITING,
     PRODUCER_FAILURES,

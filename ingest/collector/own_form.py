@@ -17,7 +17,11 @@ def read_entry(entry: object) -> tuple[str, dict[str, Any]] | Rejected:
     if type(entry) is not dict:
         return Rejected(NOT_AN_OBJECT, "the entry is no object")
     if not entry.keys() <= _MEMBERS:
-        detail = "an entry has the members contract and payload, and nothing else"
+        detail = (
+            "an entry has the members contract and payload, and nothing else"
+            if "payload" in entry
+            else 'payload is missing; an event goes into it: {"payload": {...}}'
+        )
         return Rejected(reasons.INVALID_FORM, detail)
     contract, payload = entry.get("contract", DEFAULT_CONTRACT), entry.get("payload")
     if type(contract) is not str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -26,6 +24,7 @@ from ingest.collector.http_protocol import BoundedHttpProtocol, sweep
 from ingest.collector.intake import Intake
 from ingest.collector.kafka_sender import KafkaSender
 from ingest.collector.limits import EventLimits
+from ingest.collector.listening import collector_address, listen
 from ingest.collector.outbox import Outbox
 from ingest.collector.readiness import Readiness
 from ingest.collector.segment import CONTRACT as SEGMENT_CONTRACT
@@ -36,47 +35,16 @@ from ingest.collector.watch import CollectorWatch
 from ingest.contracts.model import Contract
 from ingest.errors import BrokerError, CollectorError, TopicError
 from ingest.kafka import admin_client, check_reachable, client_config, ensure_topics, is_embedded
+from ingest.listen_address import ListenAddress
 from ingest.settings import CollectorSettings, IngestSettings
 from ingest.topics import missing_topics
 
 logger = logging.getLogger(__name__)
 
-BACKLOG: Final = 2048
 GC_THRESHOLDS: Final = (20_000, 20, 20)
 """Objects made and not gone until the youngest are looked at; Python's own: 700, 10, 10."""
 DAY_MICROS: Final = 86_400_000_000
 HOUR_MICROS: Final = 3_600_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """Where a collector listens."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Bound:
-        """Read ``host:port``, ``[ipv6]:port``, ``:port`` (all addresses) or ``port`` (only here).
-
-        Raises:
-            CollectorError: it is none of these.
-        """
-        host, colon, port = text.strip().rpartition(":")
-        host = host.removeprefix("[").removesuffix("]") if colon else "127.0.0.1"
-        if not (port.isascii() and port.isdigit() and int(port) <= 65535):
-            raise CollectorError(
-                f"{text!r} is no address to listen on",
-                hint="LAKEWARD_COLLECTOR_ADDRESS is host:port, e.g. 127.0.0.1:8080; :8080 listens "
-                "on every address of the machine.",
-            )
-        return cls(host, int(port))
-
-    @property
-    def url(self) -> str:
-        """Where a client on this machine reaches it."""
-        host = "127.0.0.1" if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 def spill_folder(ingest: IngestSettings, settings: CollectorSettings) -> Path:
@@ -121,7 +89,7 @@ def serve(
     keys: Keys,
     *,
     create_topics: bool = False,
-    on_listening: Callable[[Bound], None] = lambda _: None,
+    on_listening: Callable[[ListenAddress], None] = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """Take events until SIGINT or SIGTERM; then finish what was begun.
@@ -132,9 +100,7 @@ def serve(
     chosen = list(contracts)
     if SEGMENT_CONTRACT not in {contract.name for contract in chosen}:
         raise CollectorError(f"the collector needs the contract {SEGMENT_CONTRACT}")
-    bound = Bound.parse(settings.address)
-    listening = _listen(bound)
-    bound = Bound(bound.host, listening.getsockname()[1])
+    listening, bound = listen(collector_address(settings.address))
     is_there = check_kafka(ingest, chosen, create_topics=create_topics)
     disable_created_metrics()  # type: ignore[no-untyped-call]
     spill = Spill(spill_folder(ingest, settings), settings.spill_bytes)
@@ -163,6 +129,7 @@ def serve(
         max_body_bytes=settings.max_body_bytes,
         max_batch=settings.max_batch,
     )
+    watch.ask(metrics.REGISTRY_AGE, lambda: keys.age_seconds)
     watch.ask(metrics.IN_FLIGHT, lambda: parts.admission.in_flight)
     watch.ask(metrics.WAITING, lambda: sender.waiting)
     watch.ask(metrics.SPILL_BYTES, lambda: spill.size)
@@ -189,7 +156,10 @@ def serve(
         logger.info("collector_ends", extra={"unanswered": left, "spill_bytes": spill.size})
 
     app = build_app(
-        parts, Readiness(outbox, spill, sender), public_url=settings.public_url, lifespan=lifespan
+        parts,
+        Readiness(outbox, spill, sender, keys),
+        public_url=settings.public_url,
+        lifespan=lifespan,
     )
     server = uvicorn.Server(
         uvicorn.Config(
@@ -220,23 +190,3 @@ def _spare_the_collector_of_garbage() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-
-
-def _listen(bound: Bound) -> socket.socket:
-    host = bound.host or None
-    flags = socket.AI_PASSIVE if host is None else 0
-    try:
-        family, kind, proto, _, where = socket.getaddrinfo(
-            host, bound.port, type=socket.SOCK_STREAM, flags=flags
-        )[0]
-        listening = socket.socket(family, kind, proto)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(where)
-        listening.listen(BACKLOG)
-    except OSError as error:
-        raise CollectorError(
-            f"cannot listen on {bound.host}:{bound.port}: {error.strerror}",
-            hint="Name another address with --address or LAKEWARD_COLLECTOR_ADDRESS.",
-        ) from error
-    listening.setblocking(False)
-    return listening

@@ -12,7 +12,6 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
@@ -20,6 +19,7 @@ from typing import Final
 from prometheus_client import disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
+from ingest.listen_address import ListenAddress
 from lake.errors import MetricsAddressError
 from lake.writer.watch import WriterWatch
 
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_PORT: Final = 9464
 """The port that OpenTelemetry's Prometheus exporters use by convention."""
 
-LOCAL: Final = "127.0.0.1"
 STOP_SECONDS: Final = 0.1
 """How long ending the server may take."""
 
@@ -36,43 +35,17 @@ REQUEST_SECONDS: Final = 10.0
 """A client that sends its request more slowly than this is hung up on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen."""
+def metrics_address(text: str) -> ListenAddress:
+    """Read where to serve metrics.
 
-    host: str
-    port: int
-    """0 takes a free one."""
-
-    @classmethod
-    def parse(cls, text: str) -> Address:
-        """Read ``host:port``, ``[ipv6]:port``, ``:port`` (all addresses) or ``port`` (only here).
-
-        Raises:
-            MetricsAddressError: it is none of these.
-        """
-        host, colon, port = text.strip().rpartition(":")
-        host = host.removeprefix("[").removesuffix("]") if colon else LOCAL
-        if not (port.isascii() and port.isdigit() and int(port) <= 65535):
-            raise MetricsAddressError(
-                f"{text!r} is no address to serve metrics on",
-                hint=f"LAKEWARD_METRICS_ADDRESS is host:port, e.g. {LOCAL}:{DEFAULT_PORT}; "
-                f":{DEFAULT_PORT} listens on every address of the machine.",
-            )
-        return cls(host or "", int(port))
-
-    @property
-    def url(self) -> str:
-        """Where a browser on this machine finds the metrics."""
-        here = self.host in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not listened on
-        return f"http://{Address(LOCAL, self.port) if here else self}/metrics"
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+    Raises:
+        ListenAddressError: it is no address.
+    """
+    return ListenAddress.parse(text, setting="LAKEWARD_METRICS_ADDRESS", example=DEFAULT_PORT)
 
 
 @contextmanager
-def serving(watch: WriterWatch, address: Address) -> Iterator[Address]:
+def serving(watch: WriterWatch, address: ListenAddress) -> Iterator[ListenAddress]:
     """Answer requests while the block runs; yields the address, with its port when it was 0.
 
     Raises:
@@ -93,7 +66,7 @@ def serving(watch: WriterWatch, address: Address) -> Iterator[Address]:
         target=server.serve_forever, args=(STOP_SECONDS,), name="metrics", daemon=True
     )
     thread.start()
-    bound = Address(address.host, server.server_address[1])
+    bound = ListenAddress(address.host, server.server_address[1])
     logger.info("metrics_served", extra={"address": str(bound)})
     try:
         yield bound
@@ -103,7 +76,7 @@ def serving(watch: WriterWatch, address: Address) -> Iterator[Address]:
         thread.join()
 
 
-def _server(watch: WriterWatch, address: Address) -> ThreadingHTTPServer:
+def _server(watch: WriterWatch, address: ListenAddress) -> ThreadingHTTPServer:
     host = address.host or None
     flags = socket.AI_PASSIVE if host is None else 0
     family, _, _, _, where = socket.getaddrinfo(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from ingest.contracts.model import Contract
 from ingest.kafka import admin_client, check_reachable, ensure_topics, is_embedded
+from ingest.listen_address import ListenAddress
 from ingest.settings import IngestSettings
 from lake.journal import Journal
 from lake.settings import LakeSettings
@@ -18,7 +19,7 @@ from lake.writer.broker_view import BrokerView
 from lake.writer.known_tenants import known_tenants
 from lake.writer.live_rules import LiveRules, asking
 from lake.writer.loop import WriterLoop
-from lake.writer.metrics_server import Address, serving
+from lake.writer.metrics_server import serving
 from lake.writer.others import left_to_others
 from lake.writer.patience import Patience
 from lake.writer.presence import is_present, present
@@ -42,7 +43,7 @@ def run(
     force: bool = False,
     create_topics: bool = False,
     stop: threading.Event | None = None,
-    metrics: Address | None = None,
+    metrics: ListenAddress | None = None,
     contracts_again: Callable[[], Iterable[Contract]] | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),

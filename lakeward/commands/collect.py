@@ -10,6 +10,7 @@ import typer
 from lakeward.commands.write import LogFormat
 
 if TYPE_CHECKING:
+    from ingest.listen_address import ListenAddress
     from lakeward.signals import Start
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def collect(
 
 
 def _collect(start: Start, address: str | None, create_topics: bool, *, as_json: bool) -> None:
-    from ingest.collector.server import Bound, serve
+    from ingest.collector.server import serve
     from ingest.contracts.registry import load_contracts
     from ingest.settings import CollectorSettings, IngestSettings
     from ingest.tenants.access import open_directory
@@ -67,7 +68,7 @@ def _collect(start: Start, address: str | None, create_topics: bool, *, as_json:
     if address is not None:
         settings = settings.model_copy(update={"address": address})
 
-    def tell(bound: Bound) -> None:
+    def tell(bound: ListenAddress) -> None:
         start.is_over()
         if as_json:
             return

@@ -54,6 +54,7 @@ def up(
     from lake.settings import LakeSettings
     from lakeward.console import console, errors
     from orchestration.settings import OrchestrationSettings
+    from orchestration.stack.services import COLLECTOR
     from orchestration.stack.session import Session, Wishes
 
     settings = OrchestrationSettings()
@@ -72,6 +73,13 @@ def up(
             pid = "" if line.pid is None else str(line.pid)
             table.add_row(line.name, pid, line.where, line.what)
         console.print(table)
+        where = next(line.where for line in running if line.name == COLLECTOR)
+        console.print(
+            f"events by HTTP: {where}/docs shows how; `lakeward tenant create NAME` prints a write "
+            "key",
+            soft_wrap=True,
+            highlight=False,
+        )
         console.print(f"home {settings.home.resolve()}   logs {settings.logs}", soft_wrap=True)
         console.print("Ctrl-C stops everything.")
 

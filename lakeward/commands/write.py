@@ -85,7 +85,7 @@ def write(
     from lake.settings import LakeSettings
     from lake.writer.contract_files import ContractFiles
     from lake.writer.memory import give_back_freed_memory
-    from lake.writer.metrics_server import Address
+    from lake.writer.metrics_server import metrics_address as read_address
     from lake.writer.service import run
     from lakeward.console import errors
     from lakeward.logs import set_up_logging
@@ -128,7 +128,7 @@ def write(
             create_topics=create_topics,
             stop=stop,
             contracts_again=None if folder is None else ContractFiles(folder, only),
-            metrics=None if where is None else Address.parse(where),
+            metrics=None if where is None else read_address(where),
             on_progress=shown.show,
         )
     shown.finish(done)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lake.writer.metrics_server import Address
+from ingest.listen_address import ListenAddress
 from orchestration.instance import DEFINITIONS_MODULE, LOCATION
 from orchestration.stack.health import DagsterPage, code_server_serves
 from orchestration.stack.service import Service
@@ -98,7 +98,7 @@ def daemon(plan: DagsterPlan) -> Service:
     )
 
 
-def writer(environment: Mapping[str, str], metrics: Address, accept_gap: bool) -> Service:
+def writer(environment: Mapping[str, str], metrics: ListenAddress, accept_gap: bool) -> Service:
     """Brings events from Kafka into bronze, and serves its metrics.
 
     ``accept_gap`` holds for the first start only: after a crash the topics are the same ones.
@@ -107,7 +107,7 @@ def writer(environment: Mapping[str, str], metrics: Address, accept_gap: bool) -
     return Service(
         name=WRITER,
         what="Kafka to bronze, exactly once",
-        where=metrics.url,
+        where=f"{metrics.url}/metrics",
         command=(*command, "--accept-gap") if accept_gap else command,
         restart_command=command,
         environment=environment,
@@ -117,13 +117,13 @@ def writer(environment: Mapping[str, str], metrics: Address, accept_gap: bool) -
     )
 
 
-def collector(environment: Mapping[str, str], address: str) -> Service:
+def collector(environment: Mapping[str, str], address: ListenAddress) -> Service:
     """Takes events by HTTP; without a tenant it refuses each."""
     return Service(
         name=COLLECTOR,
         what="events by HTTP to Kafka",
-        where=f"http://{address}",
-        command=(*LAKEWARD, "collect", "--address", address, "--log-format", "json"),
+        where=address.url,
+        command=(*LAKEWARD, "collect", "--address", str(address), "--log-format", "json"),
         environment=environment,
         is_ready=lambda: True,
         ready_line='"event": "collector_listens"',

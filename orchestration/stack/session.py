@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 from dagster import DagsterInstance
 
+from ingest.collector.listening import DEFAULT_PORT as DEFAULT_COLLECTOR_PORT
+from ingest.collector.listening import collector_address
 from ingest.contracts.registry import load_contracts
 from ingest.kafka import admin_client, topic_ids
+from ingest.listen_address import LOCAL, ListenAddress
 from ingest.settings import CollectorSettings, IngestSettings
 from lake.settings import LakeSettings
-from lake.writer.metrics_server import DEFAULT_PORT, LOCAL, Address
+from lake.writer.metrics_server import DEFAULT_PORT, metrics_address
 from orchestration.instance import end_cut_off_runs, prepare, write_workspace
 from orchestration.settings import OrchestrationSettings
 from orchestration.stack import ports, services
@@ -29,7 +32,6 @@ from orchestration.stack.stack import Stack
 logger = logging.getLogger(__name__)
 
 TEND_S = 0.5
-COLLECTOR_PORT = 8080
 CUT_OFF = "`lakeward up` ended while this run was under way."
 
 
@@ -140,18 +142,18 @@ class Session:
             self._start_services(services.generator(environment, self._wishes.generate))
         return plan
 
-    def _metrics_address(self) -> Address:
+    def _metrics_address(self) -> ListenAddress:
         if self._lake.metrics_address is not None:
-            return Address.parse(self._lake.metrics_address)
+            return metrics_address(self._lake.metrics_address)
         hint = "Name a free one with LAKEWARD_METRICS_ADDRESS."
-        return Address(LOCAL, ports.first_free(LOCAL, DEFAULT_PORT, hint))
+        return ListenAddress(LOCAL, ports.first_free(LOCAL, DEFAULT_PORT, hint))
 
-    def _collector_address(self) -> str:
+    def _collector_address(self) -> ListenAddress:
         settings = CollectorSettings()
         if "address" in settings.model_fields_set:
-            return settings.address
+            return collector_address(settings.address)
         hint = "Name a free one with LAKEWARD_COLLECTOR_ADDRESS."
-        return str(Address(LOCAL, ports.first_free(LOCAL, COLLECTOR_PORT, hint)))
+        return ListenAddress(LOCAL, ports.first_free(LOCAL, DEFAULT_COLLECTOR_PORT, hint))
 
     def _start_services(self, *wanted: Service) -> None:
         if not self.stop_asked.is_set():

@@ -155,6 +155,21 @@ def test_the_page_of_the_api_has_every_path_status_and_reason(strict: RunningCol
     assert re.findall(r"(?:src|href)=['\"](?!openapi.json)", html.text) == []
 
 
+def test_a_wrong_turn_is_answered_with_the_right_one(strict: RunningCollector) -> None:
+    key = strict.keys["calm"]
+    slash = strict.post("/analytics/", event(), key)
+    assert (slash.status_code, slash.json()["code"]) == (404, "not_found")
+    assert "/docs" in strict.get("/").json()["message"]
+    assert "POST" in strict.get("/analytics").json()["message"]
+    assert "X-Write-Key" in strict.post("/analytics", event(), None).json()["message"]
+    bare = strict.post("/analytics", event()["payload"], key).json()["events"][0]
+    assert '{"payload": {...}}' in bare["detail"]
+    unknown = strict.post("/analytics", {"contract": "x", "payload": {}}, key).json()["events"][0]
+    assert "clickstream" in unknown["detail"]
+    assert strict.get("/readyz").json()["tenant_registry"] == "ok"
+    assert strict.metric("lakeward_collector_tenant_registry_age_seconds") < 60
+
+
 def test_nothing_that_fits_the_openapi_document_makes_it_fail(strict: RunningCollector) -> None:
     keys = strict.keys
     schema = schemathesis.openapi.from_url(f"{strict.url}/openapi.json")

@@ -33,10 +33,19 @@ async def running(
     sender.start()
     outbox.start()
     try:
-        yield sender, outbox, Readiness(outbox, spill, sender)
+        yield sender, outbox, Readiness(outbox, spill, sender, _Nobody())
     finally:
         await outbox.close()
         assert sender.close() == 0
+
+
+class _Nobody:
+    """A registry without tenants, just read."""
+
+    age_seconds = 0.0
+
+    def authenticate(self, _secret: str) -> None:
+        return None
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -20,11 +20,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import lake.writer.watch
 from ingest.contracts.reasons import REASONS
+from ingest.listen_address import ListenAddress
 from lake.errors import MetricsAddressError
 from lake.writer import metrics
 from lake.writer.health import HUNG_SECONDS
 from lake.writer.messages import Messages
-from lake.writer.metrics_server import Address, serving
+from lake.writer.metrics_server import serving
 from lake.writer.sink import Flushed
 from lake.writer.source import Source
 from lake.writer.watch import WriterWatch
@@ -67,7 +68,7 @@ def table(tmp_path: Path) -> DeltaTable:
 @pytest.fixture
 def get(watch: WriterWatch) -> Any:
     """Asks the watch's HTTP server: path to (status, content type, body)."""
-    with serving(watch, Address("127.0.0.1", 0)) as address:
+    with serving(watch, ListenAddress("127.0.0.1", 0)) as address:
 
         def ask(path: str, method: str = "GET") -> tuple[int, str, str]:
             request = urllib.request.Request(f"http://{address}{path}", method=method)
@@ -382,35 +383,14 @@ def test_a_port_that_is_taken_is_a_clear_error(watch: WriterWatch) -> None:
         port = other.getsockname()[1]
         with (
             pytest.raises(MetricsAddressError, match=f"127.0.0.1:{port}.*in use") as caught,
-            serving(watch, Address("127.0.0.1", port)),
+            serving(watch, ListenAddress("127.0.0.1", port)),
         ):
             pass
     assert "--metrics-address" in str(caught.value)
 
 
 def test_the_port_is_free_again_afterwards(watch: WriterWatch) -> None:
-    with serving(watch, Address("127.0.0.1", 0)) as address:
+    with serving(watch, ListenAddress("127.0.0.1", 0)) as address:
         pass
     with serving(watch, address):
         pass
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "port"),
-    [
-        ("127.0.0.1:9464", "127.0.0.1", 9464),
-        ("9464", "127.0.0.1", 9464),
-        (":9464", "", 9464),
-        ("0.0.0.0:0", "0.0.0.0", 0),
-        ("[::1]:9464", "::1", 9464),
-        ("writer.internal:80", "writer.internal", 80),
-    ],
-)
-def test_addresses_are_read_as_people_write_them(text: str, host: str, port: int) -> None:
-    assert Address.parse(text) == Address(host, port)
-
-
-@pytest.mark.parametrize("text", ["", "here", "127.0.0.1:", "127.0.0.1:70000", "a:b", "9464x"])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(MetricsAddressError, match="no address"):
-        Address.parse(text)

@@ -12,22 +12,22 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ingest.listen_address import ListenAddress
 from lake.errors import MetricsAddressError
-from lake.writer.metrics_server import Address
 from tests.kafka_servers.topics import KafkaForTest
 from tests.lake.writer.rig import Rig, wait
 from tests.object_stores.seaweed import SeaweedFs
 
 
 @pytest.fixture
-def address() -> Address:
+def address() -> ListenAddress:
     """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return Address("127.0.0.1", probe.getsockname()[1])
+        return ListenAddress("127.0.0.1", probe.getsockname()[1])
 
 
-def ask(address: Address, path: str) -> tuple[int, str]:
+def ask(address: ListenAddress, path: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
             return answer.status, answer.read().decode()
@@ -36,7 +36,7 @@ def ask(address: Address, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def sums(address: Address) -> dict[str, float]:
+def sums(address: ListenAddress) -> dict[str, float]:
     """Each sample's value, summed over contract, topic and partition; other labels are kept."""
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(ask(address, "/metrics")[1]):
@@ -49,16 +49,18 @@ def sums(address: Address) -> dict[str, float]:
     return found
 
 
-def is_ready(address: Address) -> Callable[[], bool]:
+def is_ready(address: ListenAddress) -> Callable[[], bool]:
     return lambda: ask(address, "/readyz")[0] == 200
 
 
-def failing(address: Address) -> list[str]:
+def failing(address: ListenAddress) -> list[str]:
     document = json.loads(ask(address, "/readyz")[1])
     return [check["name"] for check in document["checks"] if not check["ok"]]
 
 
-def test_metrics_agree_with_what_is_in_the_tables(kafka: KafkaForTest, address: Address) -> None:
+def test_metrics_agree_with_what_is_in_the_tables(
+    kafka: KafkaForTest, address: ListenAddress
+) -> None:
     rig = Rig.make(kafka)
     rig.produce(30, partition=0, poison=3)
     rig.produce(20, partition=1)
@@ -91,12 +93,12 @@ def test_metrics_agree_with_what_is_in_the_tables(kafka: KafkaForTest, address: 
 
 
 def test_a_second_writer_of_a_group_stands_by_and_is_ready(
-    apache_kafka: KafkaForTest, address: Address
+    apache_kafka: KafkaForTest, address: ListenAddress
 ) -> None:
     rig = Rig.make(apache_kafka, partitions=1)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        other = Address("127.0.0.1", probe.getsockname()[1])
+        other = ListenAddress("127.0.0.1", probe.getsockname()[1])
     with rig.writing(metrics=address) as first, rig.writing(metrics=other) as second:
         for one in (address, other):
             wait(lambda one=one: answers(one), "the server")  # type: ignore[misc]
@@ -108,7 +110,7 @@ def test_a_second_writer_of_a_group_stands_by_and_is_ready(
         second.end()
 
 
-def answers(address: Address) -> bool:
+def answers(address: ListenAddress) -> bool:
     try:
         return ask(address, "/healthz")[0] == 200
     except OSError:
@@ -116,7 +118,7 @@ def answers(address: Address) -> bool:
 
 
 def test_a_lake_that_is_away_makes_the_writer_unready_and_leaves_it_alive(
-    embedded_kafka: KafkaForTest, object_store: SeaweedFs, address: Address
+    embedded_kafka: KafkaForTest, object_store: SeaweedFs, address: ListenAddress
 ) -> None:
     rig = Rig.make(embedded_kafka, partitions=1, lake_root=object_store.root)
     rig.produce(5)
@@ -136,7 +138,7 @@ def test_a_lake_that_is_away_makes_the_writer_unready_and_leaves_it_alive(
 
 
 def test_a_taken_port_is_told_before_anything_is_written(
-    embedded_kafka: KafkaForTest, address: Address, tmp_path: Path
+    embedded_kafka: KafkaForTest, address: ListenAddress, tmp_path: Path
 ) -> None:
     rig = Rig.make(embedded_kafka, partitions=1)
     rig.produce(5)

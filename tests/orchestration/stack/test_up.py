@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -114,6 +117,17 @@ def living(pids: dict[str, int]) -> set[int]:
     return {member for pid in pids.values() for member in session_members(pid)}
 
 
+def accepted(request: Request) -> int:
+    """Return how many events of a request the collector took."""
+    try:
+        with urlopen(request, timeout=30) as answer:
+            return int(json.load(answer)["accepted"])
+    except HTTPError as refused:
+        if refused.code != 401:
+            raise
+        return 0
+
+
 def bronze_rows(home: Path) -> int:
     found = inventory(Lake(str(home / "lake")), "bronze")
     return sum(one.rows or 0 for one in found if isinstance(one, TableFacts))
@@ -185,7 +199,29 @@ def test_up_from_the_first_start_to_a_crash(up: Callable[..., Up]) -> None:
 
     fourth = up("--accept-gap")
     fourth.wait_until_up()
+
+    # What it says of HTTP is enough to send an event, which is in bronze when it has stopped.
+    url = fourth.address_of("collector")
+    assert f"events by HTTP: {url}/docs shows how; `lakeward tenant create NAME`" in fourth.said()
+    made = subprocess.run(
+        [sys.executable, "-m", "lakeward", "tenant", "create", "newcomer"],
+        env={**os.environ, "LAKEWARD_HOME": str(fourth.home)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
+    )
+    at = datetime.now(UTC).isoformat()
+    event = {"event_id": "first", "event_type": "signup", "occurred_at": at, "user_id": "u-1"}
+    request = Request(
+        f"{url}/analytics",
+        json.dumps({"payload": event}).encode(),
+        {"X-Write-Key": made.stdout.strip()},
+    )
+    fourth.wait_for(lambda: accepted(request) == 1)  # a new tenant is known within seconds
     assert fourth.stop(signal.SIGTERM) == 0
+    rows = lake.open("bronze", "app_events").to_pyarrow_table(columns=["tenant_id", "event_id"])
+    assert {"tenant_id": "newcomer", "event_id": "first"} in rows.to_pylist()
 
 
 def test_a_port_that_is_taken_is_refused_before_anything_starts(up: Callable[..., Up]) -> None:
