@@ -170,7 +170,7 @@ class _Bronze:
         self._now = committed_at
         outcome = self._table.commit(spans, rows)
         assert outcome.landed == {span.source for span in spans}, outcome
-        return rows.num_rows
+        return int(rows.num_rows)
 
     def _span(self, source: Source, last: int | None, base: int, count: int) -> Span:
         name = self.contract.name

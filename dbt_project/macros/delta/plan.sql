@@ -73,16 +73,29 @@
 {# The rows of an upstream, these columns of them, that came or went since the last run: for an
    increment of a model with meta.reads 'changes'. Rows that were only written again, with others of
    their bucket or by compaction, cancel out; but not after a backfill, whose rows the model may have
-   used meanwhile. #}
-{% macro changed_rows(relation, columns) %}
+   used meanwhile.
+
+   Rows are compared under their key by a hash, since a bucket has many rows for each that changed. #}
+{% macro changed_rows(relation, columns, key) %}
     {%- set picked = 'select ' ~ columns | join(', ') ~ ' from ' -%}
     {%- if not is_incremental() -%}{{ return(picked ~ relation) }}{%- endif -%}
-    {%- set new = picked ~ new_rows(relation) -%}
-    {%- set old = picked ~ delta_plan().old_views[relation.schema ~ '.' ~ relation.identifier] -%}
-    {%- if delta_plan().follows_backfill -%}{{ return(new ~ ' union all ' ~ old) }}{%- endif -%}
-    {{ return(
-        '(' ~ new ~ ' except all ' ~ old ~ ') union all (' ~ old ~ ' except all ' ~ new ~ ')'
-    ) }}
+    {%- set new = new_rows(relation) -%}
+    {%- set old = delta_plan().old_views[relation.schema ~ '.' ~ relation.identifier] -%}
+    {%- if delta_plan().follows_backfill -%}
+        {{ return(picked ~ new ~ ' union all ' ~ picked ~ old) }}
+    {%- endif -%}
+    {%- set hashed = 'changed_row' if columns == ['*'] else columns | join(', ') -%}
+    {%- set compared = 'select *, hash(' ~ hashed ~ ') as row_hash from ' -%}
+    {%- set sides = [] -%}
+    {%- for one, other in [(new, old), (old, new)] -%}
+        {%- do sides.append(
+            picked.replace('*', '* exclude (row_hash)')
+            ~ '(' ~ compared ~ one ~ ' as changed_row) anti join ('
+            ~ compared ~ other ~ ' as changed_row) as other_row using ('
+            ~ key | join(', ') ~ ', row_hash)'
+        ) -%}
+    {%- endfor -%}
+    {{ return(sides | join(' union all ')) }}
 {% endmacro %}
 
 {# A filter on the buckets (tenant, date) that this run recomputes. The plain lists are literals,
@@ -171,6 +184,15 @@
 {% macro in_buckets_of(sql, date_column) %}
     {%- if not is_building() -%}{{ return('true') }}{%- endif -%}
     {{ return(in_buckets(delta_call('read_buckets', {'sql': sql}).buckets, date_column)) }}
+{% endmacro %}
+
+{# The rows of a table for which a condition on its key holds. Only the columns of the condition are
+   read of the whole table; all others of the partitions in which it holds. #}
+{% macro rows_where(relation, day, condition) %}
+    {%- set found = 'select distinct tenant_id, ' ~ day ~ ' from ' ~ relation ~ ' where ' ~ condition -%}
+    {{ return(
+        'select * from ' ~ relation ~ ' where ' ~ in_buckets_of(found, day) ~ ' and ' ~ condition
+    ) }}
 {% endmacro %}
 
 {# The day that a query gives, as a literal, so that delta_scan can skip older files; the end of

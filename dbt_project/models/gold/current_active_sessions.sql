@@ -18,23 +18,22 @@
 {%- endset %}
 {%- if is_incremental() %}{% do replaces_buckets(buckets_sql) %}{% endif %}
 
+{%- set moments = [] %}
+{%- if not is_backfill() %}
+    {%- do moments.append(
+        'select max(_committed_at) as moment from ' ~ new_rows(ref('stg_clickstream'))
+    ) %}
+{%- endif %}
+{%- if is_incremental() or is_backfill() %}
+    {%- do moments.append('select max(as_of) as moment from ' ~ this) %}
+{%- endif %}
+{%- set newest_sql = 'select max(moment) as as_of from (' ~ moments | join(' union all ') ~ ')' %}
+{%- if is_live() %}{% set newest_sql = 'select now() as as_of' %}{% endif %}
+{%- set first_day_sql = 'select cast(as_of - ' ~ silence ~ ' as date) from (' ~ newest_sql ~ ')' %}
+{%- set first_day = '(' ~ first_day_sql ~ ')' if is_live() else first_day_of(first_day_sql) %}
+
 with newest as (
-    {%- if is_live() %}
-    select now() as as_of
-    {%- else %}
-    select max(moment) as as_of
-    from (
-        {%- if not is_backfill() %}
-        select max(_committed_at) as moment from {{ new_rows(ref('stg_clickstream')) }}
-        {%- endif %}
-        {%- if is_incremental() %}
-        union all
-        {%- endif %}
-        {%- if is_incremental() or is_backfill() %}
-        select max(as_of) as moment from {{ this }}
-        {%- endif %}
-    )
-    {%- endif %}
+    {{ newest_sql }}
 ),
 
 page_events as (
@@ -51,7 +50,7 @@ page_events as (
     from {{ ref('stg_clickstream') }}
     where
         not is_date_clamped
-        and event_date >= (select cast(as_of - {{ silence }} as date) from newest)
+        and event_date >= {{ first_day }}
         and event_at > (select as_of - {{ silence }} from newest)
 ),
 

@@ -14,38 +14,39 @@
     select * from {{ new_rows(ref('int_touches')) }}
 {%- endset %}
 {%- set new_touches = stage_rows('new_touches', new_touches_sql) if is_incremental() else '' %}
+{%- set reached_sql %}
+    select distinct tenant_id, cast(touch_date + cast(n as integer) as date)
+    from {{ new_touches }}, generate_series(0, {{ days }}) as later (n)
+{%- endset %}
+{%- set reached = in_buckets_of(reached_sql, 'event_date') if is_incremental() else '' %}
 {%- set touched_sql %}
     select tenant_id, event_date from {{ new_rows(ref('stg_conversions')) }}
     where is_purchase
     union
     select bought.tenant_id, bought.event_date
-    from {{ ref('stg_conversions') }} as bought
+    from (select * from {{ ref('stg_conversions') }} where is_purchase and {{ reached }}) as bought
     inner join {{ new_touches }} as touched
         on bought.tenant_id = touched.tenant_id
         and bought.user_id = touched.user_id
         and bought.event_at between touched.touched_at and touched.touched_at + {{ lookback }}
-    where
-        bought.is_purchase
-        and bought.event_date in (
-            select touch_date + cast(n as integer)
-            from {{ new_touches }}, generate_series(0, {{ days }}) as later (n)
-        )
     union
     select bought.tenant_id, bought.event_date
-    from {{ ref('stg_conversions') }} as bought
+    from (select * from {{ ref('stg_conversions') }} where is_purchase and {{ reached }}) as bought
     inner join {{ new_touches }} as touched
         on bought.tenant_id = touched.tenant_id
         and bought.session_id = touched.session_id
         and bought.event_at between touched.touched_at and touched.touched_at + {{ lookback }}
-    where
-        bought.is_purchase
-        and bought.event_date in (
-            select touch_date + cast(n as integer)
-            from {{ new_touches }}, generate_series(0, {{ days }}) as later (n)
-        )
 {%- endset %}
-{%- if is_incremental() %}{% do replaces_buckets(touched_sql) %}{% endif %}
-{%- set scope = in_buckets_of(touched_sql, 'event_date') if is_incremental() else none %}
+{%- if is_incremental() %}
+    {%- set touched = stage_rows('touched', touched_sql) %}
+    {%- do replaces_buckets('from ' ~ touched) %}
+    {%- set led_up_sql %}
+        select distinct tenant_id, cast(event_date - cast(n as integer) as date)
+        from {{ touched }}, generate_series(0, {{ days }}) as earlier (n)
+    {%- endset %}
+{%- endif %}
+{%- set scope = in_buckets_of('from ' ~ touched, 'event_date') if is_incremental() else none %}
+{%- set lookback_scope = in_buckets_of(led_up_sql, 'touch_date') if is_incremental() else none %}
 
 with purchases as (
     select * from {{ ref('stg_conversions') }}
@@ -54,13 +55,7 @@ with purchases as (
 
 touches as (
     select * from {{ ref('int_touches') }}
-    where
-        touch_date in (
-            select event_date - cast(n as integer)
-            from
-                (select distinct event_date from purchases),
-                generate_series(0, {{ days }}) as earlier (n)
-        )
+    where {{ lookback_scope or in_scope('touch_date', days_before=days) }}
 ),
 
 -- By the user, and by the visit in which was bought: its first page may have been seen before the

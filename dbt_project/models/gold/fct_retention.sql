@@ -15,14 +15,26 @@
 {%- if is_incremental() %}
     {%- set moved_sql %}
         select tenant_id, person_id as user_id, min(cast(identified_at as date)) as cohort_date
-        from ({{ changed_rows(persons, ['tenant_id', 'person_id', 'is_known', 'identified_at']) }})
+        from (
+            {{ changed_rows(
+                persons,
+                ['tenant_id', 'person_id', 'is_known', 'identified_at'],
+                ['tenant_id', 'person_type', 'person_id'],
+            ) }}
+        )
         where is_known
         group by all
     {%- endset %}
     {%- set moved = stage_rows('moved', moved_sql) %}
     {%- set days_sql %}
         select tenant_id, activity_date
-        from ({{ changed_rows(user_days, ['tenant_id', 'activity_date', 'user_id']) }})
+        from (
+            {{ changed_rows(
+                user_days,
+                ['tenant_id', 'activity_date', 'user_id'],
+                ['tenant_id', 'activity_date', 'user_id'],
+            ) }}
+        )
         union
         select tenant_id, activity_date from {{ user_days }}
         where

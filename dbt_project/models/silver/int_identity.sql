@@ -141,13 +141,12 @@
 
 {%- if is_incremental() %}
     {%- set fresh = stage_rows('fresh', fresh_sql) %}
-    {%- set known_sql %}
-        select * from {{ this }}
-        where (tenant_id, identifier_type, identifier) in (
+    {%- set is_known %}
+        (tenant_id, identifier_type, identifier) in (
             select tenant_id, identifier_type, identifier from {{ fresh }}
         )
     {%- endset %}
-    {%- set known = stage_rows('known', known_sql) %}
+    {%- set known = stage_rows('known', rows_where(this, 'first_seen_date', is_known)) %}
 {%- endif %}
 
 {%- set merged_sql %}

@@ -10,10 +10,12 @@
     one that turns out to be somebody else's leaves its person. -#}
 
 {%- set identity = ref('int_identity') %}
+{%- set person_type = "case when user_id is null then identifier_type else 'user' end" %}
+{%- set person_id = 'coalesce(user_id, identifier)' %}
 {%- set person %}
     tenant_id,
-    case when user_id is null then identifier_type else 'user' end as person_type,
-    coalesce(user_id, identifier) as person_id
+    {{ person_type }} as person_type,
+    {{ person_id }} as person_id
 {%- endset %}
 {%- set first_page = '(first_page_at, first_page_key)' %}
 {%- set of_pages = 'filter (where first_page_at is not null)' %}
@@ -21,14 +23,14 @@
 {%- if is_incremental() %}
     {%- set touched_sql %}
         select distinct {{ person }}
-        from ({{ changed_rows(identity, ['*']) }})
+        from ({{ changed_rows(identity, ['*'], ['tenant_id', 'identifier_type', 'identifier']) }})
     {%- endset %}
     {%- set touched = stage_rows('touched', touched_sql) %}
-    {%- set known_sql %}
-        select * from {{ this }}
-        where (tenant_id, person_type, person_id) in (select * from {{ touched }})
+    {%- set is_touched = '(tenant_id, person_type, person_id) in (select * from ' ~ touched ~ ')' %}
+    {%- set known = stage_rows('known', rows_where(this, 'first_seen_date', is_touched)) %}
+    {%- set is_of_touched %}
+        (tenant_id, {{ person_type }}, {{ person_id }}) in (select * from {{ touched }})
     {%- endset %}
-    {%- set known = stage_rows('known', known_sql) %}
 {%- endif %}
 
 {%- set persons_sql %}
@@ -36,7 +38,7 @@
         select
             *,
             {{ person }}
-        from {{ identity }}
+        from {{ '(' ~ rows_where(identity, 'first_seen_date', is_of_touched) ~ ')' if is_incremental() else identity }}
     )
 
     select
@@ -65,9 +67,7 @@
         cast(sum(purchase_count) as bigint) as purchase_count,
         cast(sum(revenue_usd) as decimal(18, 2)) as revenue_usd
     from identifiers
-{%- if is_incremental() %}
-    where (tenant_id, person_type, person_id) in (select * from {{ touched }})
-    {%- elif is_backfill() %}
+{%- if is_backfill() %}
     where (tenant_id, person_type, person_id) in (
         select tenant_id, person_type, person_id
         from identifiers

@@ -66,9 +66,22 @@
 
 {%- if is_incremental() %}
     {%- set changed = stage_rows('changed', changed_sql) %}
+    {%- set spanned_sql %}
+        select distinct
+            tenant_id,
+            unnest(
+                generate_series(
+                    cast(started_at as date), cast(ended_at as date), interval 1 day
+                )
+            )::date as event_date
+        from {{ changed }}
+    {%- endset %}
     {%- set replaced_sql %}
         select old.*
-        from {{ this }} as old
+        from (
+            select * from {{ this }}
+            where {{ in_buckets_of(spanned_sql, 'session_date') }}
+        ) as old
         inner join {{ changed }} as changed
             on old.tenant_id = changed.tenant_id
             and old.session_id = changed.session_id
@@ -81,16 +94,6 @@
         select tenant_id, session_date from {{ replaced }}
     {%- endset %}
     {%- do replaces_buckets(touched_sql) %}
-    {%- set spanned_sql %}
-        select distinct
-            tenant_id,
-            unnest(
-                generate_series(
-                    cast(started_at as date), cast(ended_at as date), interval 1 day
-                )
-            )::date as event_date
-        from {{ changed }}
-    {%- endset %}
 {%- endif %}
 
 with candidates as (

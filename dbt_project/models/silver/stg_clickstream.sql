@@ -28,6 +28,15 @@ first_of_each as (
     qualify {{ is_first_of(['tenant_id', 'event_id']) }}
 ),
 
+hosts as (
+    select
+        *,
+        {{ host_of('referrer') }} as referrer_host,
+        {{ host_of('page_url') }} as page_host
+    from first_of_each
+    where {{ in_scope('event_date') }}
+),
+
 final as (
     select
         e.tenant_id,
@@ -62,11 +71,10 @@ final as (
         e.is_date_clamped,
         e._rescued,
         {{ trace_columns() }}
-    from first_of_each as e
+    from hosts as e
     left join sites
         on e.tenant_id = sites.tenant_id
         and e.site_id = sites.site_id
-    where {{ in_scope('event_date') }}
 )
 
 select * from final
