@@ -140,3 +140,14 @@ assert report.success and report.suites
         timeout=120,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_value_that_somebody_sent_is_text_and_no_script(small: SmallLake) -> None:
+    """Whoever has a public write key chooses what an event says."""
+    script = "<script>alert('here')</script>"
+    small.write_bronze([small.conversion("c1", conversion_type=script)])
+    run(small.lake, CONTRACTS, data_docs=small.docs, now=NOW)
+    page = pages(small)[-1].read_text()
+    assert script not in page
+    assert "&lt;script&gt;alert(&#x27;here&#x27;)" in page
+    assert '<i class="fas fa-times' in page, "what is Great Expectations' own stays markup"
