@@ -8,7 +8,8 @@ access is closed except for the root, and the configuration is locked. See ADR 0
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -103,19 +104,34 @@ class LakeReader:
         """End the session."""
         self._connection.close()
 
+    @property
+    def has_live(self) -> bool:
+        """True when the session has live views, which a past or a tenant's one has not."""
+        return not self._has_no_live
+
     def interrupt(self) -> None:
         """Stop the query that runs now; safe from another thread."""
         self._connection.interrupt()
 
-    def columns(self, sql: str) -> list[str]:
+    def beside(self) -> LakeReader:
+        """Return another session on the same views, for another thread; it is closed by itself."""
+        other = copy(self)
+        other._connection = self._connection.cursor()
+        return other
+
+    def columns(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[str]:
         """Start ``sql`` and return the names of its columns; ``rows`` then returns its rows.
+
+        Args:
+            sql: one query.
+            parameters: what stands for ``$name`` in it, by name.
 
         Raises:
             QueryError: it is not one query, or DuckDB refuses it.
         """
         self._check(sql)
         try:
-            self._connection.execute(sql)
+            self._connection.execute(sql, dict(parameters) if parameters else None)
         except duckdb.Error as error:
             raise self._explain(error) from error
         except RuntimeError as error:
@@ -194,6 +210,7 @@ class LakeReader:
         folders = [root] if self._share is None else self._share.folders
         allowed = ", ".join(map(quote_text, folders))
         for statement in (
+            "set global TimeZone = 'UTC'",  # of the sessions beside this one too
             "set autoinstall_known_extensions = false",
             "set autoload_known_extensions = false",
             f"set allowed_directories = [{allowed}]",

@@ -1,0 +1,141 @@
+"""Read-only sessions for the queries of the dashboard, opened anew when the lake has changed.
+
+The views of a session are those of the tables that there were when it was opened, and its live
+views look at bronze from where the last build had come. So there is a new session when a table is
+added and after each build; queries that run keep theirs until they end.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from lake.errors import MissingTableError
+from lake.live import SCHEMA
+from lake.read import LakeReader
+from lake.tables import LAYERS, Lake
+from serving.dashboard.versions import Versions
+
+LOOK_S: Final = 5.0
+"""How often it is looked whether the lake has changed."""
+BUILT: Final = "gold.fct_metrics_1m"
+"""A new version of it is a new build, from which live views look further."""
+
+
+@dataclass(slots=True)
+class _Opened:
+    reader: LakeReader
+    tables: frozenset[str]
+    built: tuple[str, int] | None
+    users: int = 0
+    is_old: bool = False
+    looked_at: float = field(default=0.0)
+
+
+class Sessions:
+    """Hands out sessions; safe to use from several threads."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        versions: Versions,
+        open_reader: Callable[[], LakeReader],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open nothing yet; ``open_reader`` opens a session on the whole lake or a tenant's."""
+        self._lake = lake
+        self._versions = versions
+        self._open_reader = open_reader
+        self._clock = clock
+        self._opened: _Opened | None = None
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._running: set[LakeReader] = set()
+
+    @contextmanager
+    def lease(self, needed: Collection[str]) -> Iterator[LakeReader]:
+        """Lend a session of one thread's own that has the ``needed`` tables, if they are there.
+
+        Raises:
+            LakePathError: there are no tables yet.
+            QueryError: DuckDB cannot be started.
+        """
+        opened = self._current(needed)
+        reader = opened.reader.beside()
+        with self._lock:
+            self._running.add(reader)
+        try:
+            yield reader
+        finally:
+            reader.close()
+            with self._lock:
+                self._running.discard(reader)
+            self._give_back(opened)
+
+    def close(self) -> None:
+        """Stop the queries that run, and end the session."""
+        with self._lock:
+            running, opened, self._opened = list(self._running), self._opened, None
+        for reader in running:
+            reader.interrupt()
+        if opened is not None:
+            self._retire(opened)
+
+    def _current(self, needed: Collection[str]) -> _Opened:
+        """Return the session to use, and count one user more of it."""
+        with self._lock:
+            known = self._opened
+            lacks = known is None or not known.tables.issuperset(needed)
+            is_due = known is not None and self._clock() - known.looked_at >= LOOK_S
+        # One thread looks and opens; others go on with the one there is, if it will do.
+        if (lacks or is_due) and self._opening.acquire(blocking=lacks):
+            try:
+                self._renew(self._opened)
+            finally:
+                self._opening.release()
+        with self._lock:
+            if self._opened is None:
+                raise MissingTableError("the dashboard is ending")
+            self._opened.users += 1
+            return self._opened
+
+    def _renew(self, known: _Opened | None) -> None:
+        tables = frozenset(
+            f"{layer}.{name}" for layer in LAYERS for name in self._lake.names(layer)
+        )
+        built = self._built()
+        if known is not None and (known.tables, known.built) == (tables, built):
+            known.looked_at = self._clock()
+            return
+        reader = self._open_reader()
+        if reader.has_live:
+            reader.columns(f"select 1 from (show all tables) where schema = '{SCHEMA}'")
+        with self._lock:
+            self._opened = _Opened(reader, tables, built, looked_at=self._clock())
+        if known is not None:
+            self._retire(known)
+
+    def _built(self) -> tuple[str, int] | None:
+        try:
+            found = self._versions.of(BUILT)
+        except MissingTableError:
+            return None
+        return found.id, found.version
+
+    def _give_back(self, opened: _Opened) -> None:
+        with self._lock:
+            opened.users -= 1
+            is_last = opened.is_old and opened.users == 0
+        if is_last:
+            opened.reader.close()
+
+    def _retire(self, opened: _Opened) -> None:
+        with self._lock:
+            opened.is_old = True
+            is_unused = opened.users == 0
+        if is_unused:
+            opened.reader.close()
