@@ -28,7 +28,7 @@ from benchmarks.report import Figure, publish
 from benchmarks.rig.http_load import Answers, Load
 from benchmarks.rig.progress import say
 from benchmarks.rig.servers import Broker, broker
-from benchmarks.rig.watched import Watched, python
+from benchmarks.rig.watched import EVERY_S, Watched, python
 from ingest.tenants.access import open_registry
 from ingest.tenants.model import Quota
 from lake.tables import Lake, read_rows
@@ -36,6 +36,8 @@ from tests.kafka_servers.apache import free_ports
 
 TIMEOUT_S = 90.0
 BRONZE_RATE = 2_000
+MANY = 128
+"""Connections with one event a request: enough that the server is busy while Kafka answers."""
 MB = 1e6
 
 
@@ -63,9 +65,9 @@ def _parse() -> argparse.Namespace:
 def _speed(server: Broker, folder: Path, key: str, asked: argparse.Namespace) -> list[Figure]:
     with _collector(server, folder) as (collector, port):
         _load(folder, Load(port, key, seconds=3.0, prefix="warm"))
-        began = time.time()
-        batches = _load(folder, Load(port, key, seconds=asked.seconds, prefix="bat"))
-        cpu = collector.cpu_between(began, began + asked.seconds) / max(1, batches.events)
+        batches, cpu, sending = _watched_load(
+            collector, folder, Load(port, key, seconds=asked.seconds, prefix="bat")
+        )
         top = batches.rate
         if not top:
             raise RuntimeError(f"nothing was accepted: {batches.statuses}")
@@ -75,19 +77,27 @@ def _speed(server: Broker, folder: Path, key: str, asked: argparse.Namespace) ->
             Load(port, key, seconds=asked.seconds, rate=top / 200, connections=64, prefix="hlf"),
         )
         say(f"at half of it: p99 {1e3 * half.p99:.0f} ms, {half.statuses}")
-        single = _load(folder, Load(port, key, batch=0, connections=64, seconds=asked.seconds))
+        single, single_cpu, _ = _watched_load(
+            collector, folder, Load(port, key, batch=0, connections=MANY, seconds=asked.seconds)
+        )
         say(f"single events: {single.rate:,.0f}/s, {single.statuses}")
         peak = collector.peak
-    noop = _noop(folder, asked)
+    noop, noop_cpu = _noop(folder, asked)
     say(f"no-op: {noop.rate:,.0f} requests/s")
     share = 100 * single.rate / noop.rate
     return [
         Figure("accepted durably, batches of 100, one worker", top, "events/s", 25_000),
-        Figure("the same, CPU time an event", 1e6 * cpu, "us"),
+        Figure(
+            "the same, CPU time an event, all threads of the collector", 1e6 * cpu, "us", 35, False
+        ),
+        Figure("the same, load generator, of one core", 100 * sending, "%"),
         Figure("the same, p99 of a batch", 1e3 * batches.p99, "ms"),
         Figure("single-event requests", single.rate, "requests/s"),
         Figure("no-op endpoint of the same server", noop.rate, "requests/s"),
         Figure("single-event requests against it", share, "%", 50),
+        Figure("single-event request, CPU time", 1e6 * single_cpu, "us"),
+        Figure("no-op request, CPU time", 1e6 * noop_cpu, "us"),
+        Figure("single-event request against it, CPU time", single_cpu / noop_cpu, "x", 1.8, False),
         Figure("p99 at half of the top rate", 1e3 * half.p99, "ms", 100, higher_is_better=False),
         Figure("the same, p50", 1e3 * half.p50, "ms"),
         Figure("peak RSS", peak / MB, "MB"),
@@ -173,12 +183,15 @@ def _overload(server: Broker, folder: Path, key: str, asked: argparse.Namespace)
     ]
 
 
-def _noop(folder: Path, asked: argparse.Namespace) -> Answers:
+def _noop(folder: Path, asked: argparse.Namespace) -> tuple[Answers, float]:
+    """Return what came back, and the CPU seconds of a request."""
     (port,) = free_ports(1)
     command = python("-m", "benchmarks.rig.noop_server", str(port))
-    with Watched(command, folder / "noop.log"):
+    with Watched(command, folder / "noop.log") as server:
         time.sleep(3.0)
-        return _load(folder, Load(port, "none", batch=0, connections=64, seconds=asked.seconds))
+        load = Load(port, "none", batch=0, connections=MANY, seconds=asked.seconds)
+        told, cpu, _ = _watched_load(server, folder, load)
+        return told, cpu
 
 
 @contextmanager
@@ -201,6 +214,17 @@ def _wait_for(log: Path, words: str) -> str:
             raise RuntimeError(f"it does not start:\n{text}")
         time.sleep(0.1)
     return text
+
+
+def _watched_load(server: Watched, folder: Path, load: Load) -> tuple[Answers, float, float]:
+    """Return what came back, the server's CPU seconds an event, and the generator's of a core."""
+    began = time.time()
+    with _loading(folder, load) as running:
+        told = Answers(**json.loads(running.wait(10 * load.seconds + TIMEOUT_S)))
+    ended = time.time()
+    time.sleep(2 * EVERY_S)
+    spent = server.cpu_between(began, ended)
+    return told, spent / max(1, told.events), running.cpu_between(began, ended) / load.seconds
 
 
 def _load(folder: Path, load: Load) -> Answers:

@@ -32,7 +32,10 @@ class Figure:
 
 
 def publish(name: str, figures: Sequence[Figure]) -> Path:
-    """Write ``out/<name>.json`` and the table ``out/<name>.md``, print that, return the first."""
+    """Write ``out/<name>.json`` and the table ``out/<name>.md``, print that, return the first.
+
+    What is printed ends with the same figures as rows of "Last measured" in README.md.
+    """
     OUT.mkdir(exist_ok=True)
     path = OUT / f"{name}.json"
     rows = [
@@ -42,8 +45,20 @@ def publish(name: str, figures: Sequence[Figure]) -> Path:
     path.write_text(json.dumps(rows, indent=2) + "\n")
     text = _table(name, figures)
     path.with_suffix(".md").write_text(text)
-    print(f"\n{text}")
+    print(f"\n{text}\nAs rows of benchmarks/README.md:\n\n{_rows(name, figures)}")
     return path
+
+
+def _rows(name: str, figures: Sequence[Figure]) -> str:
+    lines = []
+    for f in figures:
+        bar = "" if f.bar is None else f"{f.bar:,g}{'' if f.met else ', not met'}"
+        lines.append(f"| `{name}` | {f.figure} | {_value(f)} {f.unit} | {bar} |")
+    return "\n".join(lines)
+
+
+def _value(f: Figure) -> str:
+    return f"{f.value:,.0f}" if abs(f.value) >= 100 else f"{f.value:,.3g}"
 
 
 def _table(name: str, figures: Sequence[Figure]) -> str:
@@ -61,6 +76,5 @@ def _table(name: str, figures: Sequence[Figure]) -> str:
     for f in figures:
         bar = "" if f.bar is None else f"{f.bar:,g}"
         met = {None: "", True: "yes", False: "no"}[f.met]
-        value = f"{f.value:,.0f}" if abs(f.value) >= 100 else f"{f.value:,.3g}"
-        lines.append(f"| {f.figure} | {value} | {f.unit} | {bar} | {met} |")
+        lines.append(f"| {f.figure} | {_value(f)} | {f.unit} | {bar} | {met} |")
     return "\n".join(lines) + "\n"
