@@ -282,6 +282,6 @@ def _parse() -> argparse.Namespace:
         "--refresh", type=int, default=2_000_000, help="events of the full refresh [2000000]; 0: no"
     )
     parser.add_argument(
-        "--folder", help="where the lakes are made; 100,000,000 events need 40 GB [the system's]"
+        "--folder", help="where the lakes are made [the folder for temporary files]"
     )
     return parser.parse_args(sys.argv[1:])
