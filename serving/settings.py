@@ -28,6 +28,19 @@ class ServingSettings(BaseSettings):
     )
     """The compacted topic that says which version of a table a topic holds."""
 
+    exporter_address: str = Field(
+        default="127.0.0.1:9465", validation_alias="LAKEWARD_EXPORTER_ADDRESS"
+    )
+    """Where ``lakeward metrics`` serves ``/metrics``: ``host:port``. There is no login."""
+
+    exporter_seconds: float = Field(
+        default=30.0, ge=1, validation_alias="LAKEWARD_EXPORTER_SECONDS"
+    )
+    """How often it reads the tables."""
+
+    dagster_url: str | None = Field(default=None, validation_alias="LAKEWARD_DAGSTER_URL")
+    """Where Dagster's page is, for ``lakeward metrics`` to ask; unset: it is not asked."""
+
 
 class SupersetSettings(BaseSettings):
     """Where Superset is, and who syncs the dashboards."""

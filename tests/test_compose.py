@@ -120,6 +120,7 @@ def test_every_service_comes_back_and_says_whether_it_is_well() -> None:
     services = compose()["services"]
     assert set(services) == {
         *("kafka", "writer", "collector", "generator", "code", "dagster", "daemon"),
+        *("metrics", "prometheus", "grafana"),
     }
     for name, service in services.items():
         assert service["restart"] == "unless-stopped", name
@@ -133,6 +134,7 @@ def test_volumes_that_are_used_are_declared_and_dependencies_exist() -> None:
         volume.split(":")[0]
         for service in document["services"].values()
         for volume in service["volumes"]
+        if not volume.startswith("./")
     }
     assert used == set(document["volumes"])
     for service in document["services"].values():
@@ -173,7 +175,7 @@ def test_lakeward_commands_in_the_file_are_understood_by_the_program() -> None:
         for service in own_services().values()
         if service["command"][0] == "lakeward"
     ]
-    assert sorted(words[1] for words in commands) == ["collect", "generate", "write"]
+    assert sorted(words[1] for words in commands) == ["collect", "generate", "metrics", "write"]
     for _, name, *options in commands:
         group.commands[name].make_context(name, options)  # type: ignore[attr-defined]
 
@@ -252,3 +254,43 @@ def test_listeners_are_advertised_where_the_services_and_this_machine_look_for_t
     assert inside == {advertised["INTERNAL"]}
     assert [with_default(port) for port in kafka["ports"]] == ["127.0.0.1:9092:9092"]
     assert advertised["HOST"] == "localhost:9092"
+
+
+def test_what_watches_runs_without_root_is_pinned_has_limits_and_finds_its_files() -> None:
+    services = compose()["services"]
+    for name in ("metrics", "prometheus", "grafana"):
+        service = services[name]
+        assert service["profiles"] == ["watch"]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
+    for name in ("prometheus", "grafana"):
+        service = services[name]
+        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])
+        assert not service["user"].startswith("0")
+        for volume in service["volumes"]:
+            if volume.startswith("./"):
+                assert (ROOT / volume.split(":")[0]).is_dir()
+                assert volume.endswith(":ro")
+    assert services["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"].endswith(":-}")
+    assert "exit 1" in services["grafana"]["entrypoint"][-1], "there is no password by default"
+    config = yaml.safe_load((ROOT / "docker/prometheus/prometheus.yml").read_text())
+    asked = {
+        target if isinstance(target, str) else f"{target['names'][0]}:{target['port']}"
+        for job in config["scrape_configs"]
+        for target in (
+            *job.get("dns_sd_configs", ()),
+            *(one for group in job.get("static_configs", ()) for one in group["targets"]),
+        )
+    }
+    assert asked == {
+        f"writer:{services['writer']['expose'][0]}",
+        f"collector:{services['collector']['ports'][0].rpartition(':')[2]}",
+        f"metrics:{services['metrics']['expose'][0]}",
+    }
+    provider = yaml.safe_load(
+        (ROOT / "docker/grafana/provisioning/dashboards/lakeward.yml").read_text()
+    )
+    folder = provider["providers"][0]["options"]["path"]
+    assert f"./docker/grafana/dashboards:{folder}:ro" in services["grafana"]["volumes"]

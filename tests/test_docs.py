@@ -16,6 +16,7 @@ from lakeward.__main__ import build_app
 from lakeward.mending_reference import mending_reference, mending_schema
 from lakeward.metrics_reference import metrics_reference
 from lakeward.reference import cli_reference
+from serving.watch import metrics as watched
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -54,10 +55,11 @@ def test_the_command_reference_is_what_the_program_says() -> None:
 
 
 def test_every_metric_that_a_page_names_exists() -> None:
-    defined = {one.name for one in (*writer.DEFINITIONS, *collector.DEFINITIONS)}
+    definitions = (*writer.DEFINITIONS, *collector.DEFINITIONS, *watched.DEFINITIONS)
+    defined = {one.name for one in definitions}
     for page in PAGES:
         named = set(
-            re.findall(r"\blakeward_(?:writer|collector|build)_[a-z_]+\b", page.read_text())
+            re.findall(r"\blakeward_(?:writer|collector|build|lake)_[a-z_]+\b", page.read_text())
         )
         assert named <= defined, page
 

@@ -73,7 +73,7 @@ def put(
 
 def held(database: psycopg.Connection[Any], name: str = "fct_spend") -> list[Any]:
     columns = ", ".join(SCHEMA.names)
-    return sorted(database.execute(f"select {columns} from {name}").fetchall(), key=repr)  # type: ignore[arg-type]
+    return sorted(database.execute(f"select {columns} from {name}").fetchall(), key=repr)
 
 
 def rows(table: Table) -> list[Any]:

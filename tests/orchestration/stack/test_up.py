@@ -23,6 +23,7 @@ from lake.inventory import TableFacts, inventory
 from lake.tables import Lake
 from orchestration.stack.clean_stop import CleanStop
 from orchestration.stack.health import DagsterPage
+from serving.watch.dagster import ask_dagster
 
 PATIENCE_S = 120.0
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"
@@ -156,6 +157,11 @@ def test_up_from_the_first_start_to_a_crash(up: Callable[..., Up]) -> None:
         )
     assert written is not None
     assert float(written[1]) > 0
+
+    # Who watches is told that Dagster's page is well, and its daemons once they have begun.
+    page = first.address_of("dagster-page")
+    first.wait_for(lambda: {one.value for one in ask_dagster(page)} == {1.0})
+    assert {("page",), ("sensor",), ("scheduler",)} <= {one.labels for one in ask_dagster(page)}
 
     # A second one for the same home is refused.
     other = up()

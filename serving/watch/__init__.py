@@ -1,0 +1,1 @@
+"""Numbers of the lake for Prometheus: freshness, business, checks, disk, Dagster."""
