@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dagster import DagsterInstance
 
@@ -151,7 +151,8 @@ class Session:
     def _collector_address(self) -> ListenAddress:
         settings = CollectorSettings()
         if "address" in settings.model_fields_set:
-            return collector_address(settings.address)
+            named = collector_address(settings.address)
+            return named if named.port else replace(named, port=ports.any_free(named.host))
         hint = "Name a free one with LAKEWARD_COLLECTOR_ADDRESS."
         return ListenAddress(LOCAL, ports.first_free(LOCAL, DEFAULT_COLLECTOR_PORT, hint))
 

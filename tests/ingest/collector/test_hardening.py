@@ -173,14 +173,20 @@ def test_a_wrong_turn_is_answered_with_the_right_one(strict: RunningCollector) -
 def test_nothing_that_fits_the_openapi_document_makes_it_fail(strict: RunningCollector) -> None:
     keys = strict.keys
     schema = schemathesis.openapi.from_url(f"{strict.url}/openapi.json")
+    # the short paths of analytics.js are the same endpoints, and each path costs a grammar
+    distinct = [
+        operation
+        for operation in (found.ok() for found in schema.get_all_operations())
+        if not re.fullmatch(r"/v1/(\w|import)", operation.path)
+    ]
     cases = st.one_of(
-        operation.ok().as_strategy(generation_mode=mode)
-        for operation in schema.get_all_operations()
+        operation.as_strategy(generation_mode=mode)
+        for operation in distinct
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
     )
 
     @settings(
-        max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
     @given(case=cases)
     def never_fails(case: schemathesis.Case) -> None:
