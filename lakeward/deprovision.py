@@ -67,7 +67,7 @@ def deprovision(
             tenant_id,
             who=user_of(who),
             on_wait=say_wait,
-            on_progress=lambda table, done, total: show(done),  # noqa: ARG005
+            on_progress=lambda _, done, total: show(done, total),
         )
     forget_tenant(settings.home, tenant_id)
     if as_json:

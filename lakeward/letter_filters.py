@@ -159,4 +159,9 @@ def _range(text: str | None) -> tuple[int | None, int | None]:
         raise typer.BadParameter(
             f"{text!r} is no range; write it like 100-199", param_hint="--offsets"
         )
-    return int(found[1]), int(found[2] or found[1])
+    first, last = int(found[1]), int(found[2] or found[1])
+    if last < first:
+        raise typer.BadParameter(
+            f"{text!r} ends before it begins; write it like 100-199", param_hint="--offsets"
+        )
+    return first, last

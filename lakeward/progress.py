@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from lakeward.console import errors
 
 
+class Show(Protocol):
+    """Shows how far the work is."""
+
+    def __call__(self, done: int, total: int | None = None, /) -> None:
+        """Show the number done so far, and of how many when that is known by now."""
+
+
 @contextmanager
-def progress(label: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+def progress(label: str, total: int | None, unit: str) -> Iterator[Show]:
     """Show a bar while the block runs; call what is yielded with the number done so far.
 
-    ``total`` None shows a count without an end. The bar goes away when the block ends, and
-    where standard error is no terminal there is none.
+    ``total`` None shows a count without an end until a total is told. The bar goes away when the
+    block ends, and where standard error is no terminal there is none.
     """
     from rich.progress import (
         BarColumn,
@@ -36,4 +44,8 @@ def progress(label: str, total: int | None, unit: str) -> Iterator[Callable[[int
         disable=not errors.is_terminal,
     ) as bar:
         task = bar.add_task(label, total=total)
-        yield lambda count: bar.update(task, completed=count)
+
+        def show(done: int, total: int | None = None, /) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield show

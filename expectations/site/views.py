@@ -37,7 +37,8 @@ class PageView(DefaultJinjaPageView):
 
     def render(self, document: Any, template: Any = None, **kwargs: Any) -> Any:
         """Return the page as HTML."""
-        return super().render(escaped(document.to_json_dict()), template, **kwargs)
+        untyped: Any = super()
+        return untyped.render(escaped(document.to_json_dict()), template, **kwargs)
 
 
 class IndexView(DefaultJinjaIndexPageView):

@@ -193,7 +193,7 @@ def replay(
             plan,
             uuid4().hex[:12],
             now=lambda: datetime.now(UTC),
-            on_progress=lambda count, _total: bar(count),
+            on_progress=bar,
             should_stop=stopping.is_set,
         )
     if as_json:
@@ -231,9 +231,7 @@ def export(
     if is_stream and form == "parquet":
         raise typer.BadParameter("Parquet needs a file", param_hint="--format")
     with progress("exporting", None, "letters") as bar:
-        count = run(
-            _lake(), selection, sys.stdout if is_stream else file, form, lambda n, _: bar(n)
-        )
+        count = run(_lake(), selection, sys.stdout if is_stream else file, form, bar)
     if not is_stream:
         errors.print(f"{count:,} letters in {file}, which may hold personal data", highlight=False)
 

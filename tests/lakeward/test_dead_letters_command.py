@@ -106,6 +106,7 @@ def test_whatever_the_bytes_are_they_are_shown_and_drive_no_terminal(box: Letter
         (["show", "visits:0:99"], "there is no dead letter visits:0:99"),
         (["list", "--reason", "bad"], "'bad' is none of tombstone"),
         (["list", "--offsets", "x"], "'x' is no range"),
+        (["list", "--offsets", "9-3"], "'9-3' ends before it begins"),
         (["list", "--appended-from", "yesterday"], "'yesterday' is no time"),
         (["replay"], "name the letters by filters, or give --all"),
         (["purge"], "name the letters by filters or --older-than"),
