@@ -174,6 +174,7 @@ def _say_what_next(home: Path, seconds: float) -> None:
         f"ledger of the events  {home / 'generator'}",
         "",
         f"export LAKEWARD_HOME={shlex.quote(str(data))}    # look at this demo's lake",
+        f"{command} dashboard    # the marts in a browser: http://127.0.0.1:8050/",
         f'{command} query "select * from gold.fct_revenue_daily limit 10"',
         f'{command} query "select reason, count(*) from bronze.dead_letters group by all"',
         f"{command} tables",

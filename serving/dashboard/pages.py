@@ -586,7 +586,6 @@ QUALITY: Final = Page(
                 Column("suite", "Suite", "text"),
                 Column("rule_count", "Rules"),
                 Column("failed_count", "Failed"),
-                Column("checked_at", "Checked", "moment"),
             ),
             width=1,
         ),

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from deltalake import DeltaTable
-
 from lake.as_of import commit_time
 from lake.errors import MissingTableError
 from lake.tables import Lake, Layer
@@ -67,11 +65,7 @@ class Versions:
             raise MissingTableError(
                 f"the table {table} is not there yet", hint=f"{made_by} makes it."
             )
-        opened = DeltaTable(
-            self._lake.uri(cast("Layer", layer), name),
-            storage_options=self._lake.storage_options,
-            without_files=True,
-        )
+        opened = self._lake.open(cast("Layer", layer), name)
         last = opened.history(1)
         moment = last[0].get("timestamp") if last else None
         return TableVersion(

@@ -247,7 +247,7 @@ function funnel(body, { columns, records }) {
 
 // --- table -----------------------------------------------------------------------------------
 
-const isText = (column) => column.form === "text";
+const isText = (column) => ["text", "day", "moment"].includes(column.form);
 
 function table(body, { columns, records }) {
   const rows = make("tbody");

@@ -38,7 +38,7 @@ function show(panel) {
   const { columns, records } = panel.data;
   const isEmpty = records.length === 0 || (records.length === 1 && panel.kind === "numbers" && columns.every((one) => records[0][one.name] === null));
   if (isEmpty) {
-    say(panel, panel.name === "quality_failed" ? "No rule failed." : "Nothing here for these filters.");
+    say(panel, panel.name === "quality_failed" ? "No rule failed." : query ? "Nothing here for these filters." : "No rows yet.");
     return;
   }
   draw(panel.kind, panel.body, panel.data);
