@@ -98,7 +98,7 @@ def test_docker_compose_itself_accepts_the_file_where_it_is_installed() -> None:
             "schema only (install the compose plugin; no engine is needed for this)"
         )
     done = subprocess.run(
-        [*command, "--file", str(FILE), "--profile", "demo", "config", "--quiet"],
+        [*command, "--file", str(FILE), "--profile", "*", "config", "--quiet"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -122,10 +122,11 @@ def test_every_service_comes_back_and_says_whether_it_is_well() -> None:
     assert set(services) == {
         *("kafka", "writer", "collector", "generator", "code", "dagster", "daemon"),
         *("metrics", "prometheus", "grafana", "seaweedfs"),
+        *("superset", "superset-sync"),
     }
     for name, service in services.items():
         assert service["restart"] == "unless-stopped", name
-        if name != "generator":  # it does its work or ends
+        if name not in ("generator", "superset-sync"):  # they do their work or end
             assert service["healthcheck"]["test"], name
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
 
@@ -177,9 +178,15 @@ def test_lakeward_commands_in_the_file_are_understood_by_the_program() -> None:
         for service in own_services().values()
         if service["command"][0] == "lakeward"
     ]
-    assert sorted(words[1] for words in commands) == ["collect", "generate", "metrics", "write"]
+    assert sorted(words[1] for words in commands) == [
+        *("collect", "generate", "metrics", "superset", "write"),
+    ]
     for _, name, *options in commands:
-        group.commands[name].make_context(name, options)  # type: ignore[attr-defined]
+        command = group.commands[name]  # type: ignore[attr-defined]
+        while hasattr(command, "commands"):
+            name, *options = options
+            command = command.commands[name]
+        command.make_context(name, options)
 
 
 def test_the_writer_is_asked_for_its_health_where_it_serves_it() -> None:
@@ -306,3 +313,25 @@ def test_the_object_store_is_the_program_that_the_tests_run() -> None:
     assert all(with_default(value) == "" for value in store["environment"].values())
     guide = (ROOT / "docs/guides/docker.md").read_text()
     assert f"AWS_ENDPOINT_URL=http://seaweedfs:{store['expose'][0]}" in guide
+
+
+def test_superset_runs_without_root_reads_the_lake_only_and_has_limits() -> None:
+    services = compose()["services"]
+    superset = services["superset"]
+    text = (ROOT / "docker/superset/Dockerfile").read_text()
+    assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["lakeward"]
+    ids = re.compile(r"--[gu]id 10001")
+    assert len(ids.findall(text)) == len(ids.findall(DOCKERFILE.read_text())) == 2
+    assert "--require-hashes --requirement /src/requirements.txt" in text
+    assert superset["volumes"] == ["home:/data:ro", "superset:/superset"]
+    assert superset["read_only"] is True
+    assert superset["cap_drop"] == ["ALL"]
+    assert superset["security_opt"] == ["no-new-privileges:true"]
+    assert superset["env_file"] == [{"path": ".env", "required": False}]
+    for name in ("superset", "superset-sync"):
+        assert set(services[name]["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
+        assert services[name]["profiles"] == ["bi"]
+    for source, _ in re.findall(r"^COPY (serving/\S+) (\S+)", text, re.MULTILINE):
+        assert (ROOT / source).exists()
+    url = services["superset-sync"]["environment"]["LAKEWARD_SUPERSET_URL"]
+    assert url == f"http://superset:{superset['ports'][0].rpartition(':')[2]}"

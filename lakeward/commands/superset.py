@@ -97,6 +97,12 @@ def sync(
             help="The catalog, as that Superset sees it. [default: <home>/serving/catalog.duckdb]"
         ),
     ] = None,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, metavar="MINUTES", help="Go on, and do it again after so many minutes."
+        ),
+    ] = None,
 ) -> None:
     """Import database, datasets, charts, dashboards, roles and rules; again changes nothing.
 
@@ -104,7 +110,11 @@ def sync(
     defined no more is removed; what people made themselves is left alone. Another Superset than
     that of `lakeward superset up` needs LAKEWARD_SUPERSET_USER and LAKEWARD_SUPERSET_PASSWORD.
     """
+    import time
+
+    from ingest.errors import LakewardError
     from lake.settings import LakeSettings
+    from lakeward.console import errors
     from lakeward.superset_session import sync_target, sync_to
     from serving.catalog import catalog_path
     from serving.settings import SupersetSettings
@@ -112,7 +122,16 @@ def sync(
     lake = LakeSettings()
     target = sync_target(SupersetSettings(), lake.home, url)
     where = catalog or catalog_path(lake.home).resolve()
-    _report(target.url, sync_to(target.url, target.user, target.password, where, lake))
+    while True:
+        try:
+            _report(target.url, sync_to(target.url, target.user, target.password, where, lake))
+        except LakewardError as error:
+            if every is None:
+                raise
+            errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        if every is None:
+            return
+        time.sleep(60 * every)
 
 
 def check(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,9 @@ import pytest
 
 from lake.tables import Lake
 from orchestration.stack.health import DagsterPage
+from tests.chromium import chromium_page
 from tests.orchestration.stack.test_up import PATIENCE_S, Up, bronze_rows
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 RUNS = (
     '{ runsOrError(filter: {pipelineName: "everything"}) '
     "{ ... on Runs { results { runId status } } } }"
@@ -38,20 +28,8 @@ LAYERS: dict[str, str] = {"bronze": "clickstream", "silver": "int_sessions", "go
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    """A page of Debian's chromium."""
-    if not Path(CHROMIUM).exists():
-        reason = f"the browser test is left out: {CHROMIUM} is missing (apt-get install chromium)"
-        if os.environ.get("LAKEWARD_REQUIRE_BROWSER", "0") not in ("", "0"):
-            pytest.fail(f"LAKEWARD_REQUIRE_BROWSER is set, but {reason}", pytrace=False)
-        pytest.skip(reason)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1440, "height": 960})
-        browser.close()
+    with chromium_page() as opened:
+        yield opened
 
 
 @pytest.fixture
