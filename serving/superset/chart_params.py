@@ -87,11 +87,14 @@ def _number(chart: Chart, dataset: Dataset, style: Style) -> Params:
 def _comparison(chart: Chart, dataset: Dataset, style: Style) -> tuple[str, Params]:
     more = {
         "time_compare": ["inherit"],
+        "percentDifferenceFormat": ".0%",
+        "header_font_size": 0.2,
+        "subheader_font_size": 0.1,
         "comparison_color_enabled": True,
         "comparison_color_scheme": "Red" if chart.is_less_better else "Green",
         "column_config": {},
     }
-    return "pop_kpi", {**_number(chart, dataset, style), **more, "header_font_size": 0.2}
+    return "pop_kpi", {**_number(chart, dataset, style), **more}
 
 
 def _total(chart: Chart, dataset: Dataset, style: Style) -> tuple[str, Params]:
