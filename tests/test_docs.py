@@ -11,6 +11,7 @@ import typer
 import typer.cli
 
 from ingest.collector import metrics as collector
+from lake.dead_letters.outcome import REPLAY_REASONS
 from lake.writer import metrics as writer
 from lakeward.__main__ import build_app
 from lakeward.mending_reference import mending_reference, mending_schema
@@ -105,3 +106,9 @@ def test_every_image_is_shown_somewhere() -> None:
     shown = {Path(t).name for page in PAGES for t in LINK.findall(page.read_text())}
     images = {p.name for p in (ROOT / "docs").rglob("*") if p.suffix in {".png", ".svg"}}
     assert images <= shown
+
+
+def test_each_reason_why_a_replay_fails_is_in_the_guide() -> None:
+    guide = (ROOT / "docs" / "guides" / "dead-letters.md").read_text()
+    assert REPLAY_REASONS
+    assert [reason for reason in REPLAY_REASONS if f"| `{reason}` | " not in guide] == []
