@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.broker import EmbeddedBroker
+from lake.read import LakeReader
+from lake.tables import Lake
 from serving.superset.api import answers
 
 PATIENCE_S = 900.0
@@ -94,5 +95,6 @@ class RunningSuperset:
 
 def ask(home: Path, sql: str) -> list[dict[str, object]]:
     """Return the rows of a query of the lake."""
-    rows: list[dict[str, object]] = json.loads(run(home, "query", sql, "--format", "json"))
+    with LakeReader(Lake(str(home / "lake"))) as reader:
+        rows: list[dict[str, object]] = reader.table(sql).to_pylist()
     return rows
