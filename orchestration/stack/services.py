@@ -19,6 +19,7 @@ CODE_HOST = "127.0.0.1"
 GENERATOR = "generator"
 COLLECTOR = "collector"
 WRITER = "writer"
+DASHBOARD = "dashboard"
 CODE = "dagster-code"
 PAGE = "dagster-page"
 DAEMON = "dagster-daemon"
@@ -128,6 +129,23 @@ def collector(environment: Mapping[str, str], address: ListenAddress) -> Service
         is_ready=lambda: True,
         ready_line='"event": "collector_listens"',
         stop_seconds=40.0,
+    )
+
+
+def dashboard(environment: Mapping[str, str], host: str, port: int) -> Service:
+    """Shows gold and the live views in a browser."""
+    return Service(
+        name=DASHBOARD,
+        what="marts and live views",
+        where=f"http://{host}:{port}",
+        command=(
+            *(*LAKEWARD, "dashboard", "--host", host, "--port", str(port)),
+            *("--log-format", "json"),
+        ),
+        environment=environment,
+        is_ready=lambda: True,
+        ready_line='"event": "dashboard_listens"',
+        stop_seconds=10.0,
     )
 
 

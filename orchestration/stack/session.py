@@ -28,6 +28,7 @@ from orchestration.stack.home_lock import home_lock
 from orchestration.stack.service import Service
 from orchestration.stack.services import DagsterPlan
 from orchestration.stack.stack import Stack
+from serving.dashboard.server import PORT as DASHBOARD_PORT
 
 logger = logging.getLogger(__name__)
 
@@ -134,6 +135,7 @@ class Session:
         self._start_services(
             services.writer(environment, self._metrics_address(), accept),
             services.collector(environment, self._collector_address()),
+            services.dashboard(environment, LOCAL, self._dashboard_port()),
             services.code_server(plan),
         )
         # The page asks the code server once at its start, so it comes after it.
@@ -155,6 +157,10 @@ class Session:
             return named if named.port else replace(named, port=ports.any_free(named.host))
         hint = "Name a free one with LAKEWARD_COLLECTOR_ADDRESS."
         return ListenAddress(LOCAL, ports.first_free(LOCAL, DEFAULT_COLLECTOR_PORT, hint))
+
+    def _dashboard_port(self) -> int:
+        hint = "End what listens there; `lakeward dashboard --port` takes any."
+        return ports.first_free(LOCAL, DASHBOARD_PORT, hint)
 
     def _start_services(self, *wanted: Service) -> None:
         if not self.stop_asked.is_set():
@@ -184,6 +190,7 @@ class Session:
             if broker.owned is not None:
                 with told_but_not_raised(self._say):
                     self._empty_the_broker(environment)
+            self._stack.stop(services.DASHBOARD)
             self._stack.stop(services.DAEMON, services.PAGE, services.CODE)
             self._stack.kill_all()
             broker.stop()

@@ -27,7 +27,9 @@ from serving.watch.dagster import ask_dagster
 
 PATIENCE_S = 120.0
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"
-PROCESSES = {"broker", "writer", "collector", "dagster-code", "dagster-page", "dagster-daemon"}
+PROCESSES = {"broker", "writer", "collector", "dashboard"} | {
+    f"dagster-{part}" for part in ("code", "page", "daemon")
+}
 
 
 class Up:
