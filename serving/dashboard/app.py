@@ -92,7 +92,7 @@ class Dashboard:
         body = self._template.render(
             page=page,
             pages=PAGES,
-            panels=[] if isinstance(problem, FilterError) else page.panels,
+            panels=[] if isinstance(problem, FilterError) else self._panels(page),
             problem=problem,
             picked=picked,
             filters=[
@@ -182,9 +182,12 @@ class Dashboard:
     def _options(self, page: Page) -> list[Any]:
         return [one for one in page.options if self._shown.tenant is None or one.name != "tenant"]
 
+    def _panels(self, page: Page) -> list[Panel]:
+        return [one for one in page.panels if self._shown.tenant is None or one.mart.is_shared]
+
     def _panel_of(self, request: Request) -> tuple[Page, Panel]:
         found = PANELS.get(request.path_params["name"])
-        if found is None:
+        if found is None or found[1] not in self._panels(found[0]):
             raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such panel.")
         return found
 

@@ -42,6 +42,11 @@ class Mart:
     bronze: tuple[str, ...] = ()
     """What a live view reads besides."""
 
+    @property
+    def is_shared(self) -> bool:
+        """True when a tenant sees its own rows of it; what ``ops`` holds is of the whole lake."""
+        return not self.name.startswith("ops.")
+
     def source(self, has_live: bool) -> str:
         """Return what to select from."""
         return self.table if self.table and not has_live else self.name
