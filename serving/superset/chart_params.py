@@ -88,8 +88,8 @@ def _comparison(chart: Chart, dataset: Dataset, style: Style) -> tuple[str, Para
     more = {
         "time_compare": ["inherit"],
         "percentDifferenceFormat": ".0%",
-        "header_font_size": 0.2,
-        "subheader_font_size": 0.1,
+        "header_font_size": 0.3,
+        "subheader_font_size": 0.125,
         "comparison_color_enabled": True,
         "comparison_color_scheme": "Red" if chart.is_less_better else "Green",
         "column_config": {},
