@@ -22,8 +22,6 @@ import pyarrow as pa
 from benchmarks.rig.history_sql import (
     CONTRACTS,
     MACROS,
-    MEAN_APP_SESSION,
-    MEAN_VISIT,
     RETRY_EACH,
     VISITS,
     filled,
@@ -33,6 +31,8 @@ from benchmarks.rig.history_sql import (
 from benchmarks.rig.progress import say
 from ingest.contracts.model import Contract
 from ingest.contracts.registry import load_contracts
+from ingest.generator.product import MEAN_EVENTS as MEAN_APP_EVENTS
+from ingest.generator.sessions import MEAN_EVENTS
 from ingest.generator.simulation import SHARES, VISIT_CONTRACTS
 from ingest.generator.sites import load_sites
 from lake.schema import PARTITION_BY, bronze_schema, dead_letter_schema
@@ -123,9 +123,9 @@ class History:
         """Return what the SQL of a slice needs to know."""
         visit_share = sum(SHARES[name] for name in VISIT_CONTRACTS)
         each = {
-            "visits": visit_share / MEAN_VISIT,
+            "visits": visit_share / MEAN_EVENTS,
             "ads": SHARES["ad_events"],
-            "apps": SHARES["app_events"] / MEAN_APP_SESSION,
+            "apps": SHARES["app_events"] / MEAN_APP_EVENTS,
         }
         return {
             "begin": f"timestamptz '{self._at.isoformat()}'",

@@ -23,9 +23,6 @@ from ingest.generator.world import (
     PAGES,
 )
 
-MEAN_VISIT: Final = 4.25
-"""Events of a visit: pages, clicks, sign-up, conversions."""
-MEAN_APP_SESSION: Final = 5
 RETURN_DAYS: Final = 7
 """After how many days, on average, somebody comes back."""
 LATE_SHARE: Final = 0.02

@@ -39,8 +39,7 @@ class DagsterPlan:
     @property
     def url(self) -> str:
         """The page's address for a browser on this machine."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
-        return f"http://{host}:{self.port}"
+        return ListenAddress(self.host, self.port).url
 
     @property
     def page(self) -> DagsterPage:

@@ -14,6 +14,7 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
+from ingest.listen_address import ListenAddress
 from lake.read import LakeReader
 from lake.tables import Lake
 from lake.tenant_share import TenantShare
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 PORT: Final = 8050
 PORTS_TRIED: Final = 20
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "::1")
-EVERYWHERE: Final = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 STOP_S: Final = 3
 
 
@@ -50,8 +50,7 @@ class Wishes:
 
     def url(self, port: int) -> str:
         """The address for a browser on this machine."""
-        host = "127.0.0.1" if self.host in EVERYWHERE else self.host
-        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+        return f"{ListenAddress(self.host, port).url}/"
 
 
 def build(
