@@ -5,23 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from ingest.environment import EnvironmentSettings
 
 
-class IngestSettings(BaseSettings):
+class IngestSettings(EnvironmentSettings):
     """Where events come from and which broker carries them.
 
     ``LAKEWARD_*`` variables are lakeward's own; the ``KAFKA_*`` ones are passed to librdkafka.
     """
-
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        env_prefix="LAKEWARD_",  # or the field `home` would also be read from HOME
-        populate_by_name=True,
-    )
 
     home: Path = Field(default=Path("data"), validation_alias="LAKEWARD_HOME")
     """Folder for everything lakeward keeps on this machine."""
@@ -57,17 +50,10 @@ class IngestSettings(BaseSettings):
     """More librdkafka properties as one JSON object, e.g. ``{"client.rack": "eu-1a"}``."""
 
 
-class CollectorSettings(BaseSettings):
+class CollectorSettings(EnvironmentSettings):
     """How ``lakeward collect`` takes events by HTTP, and how much it takes."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        env_prefix="LAKEWARD_COLLECTOR_",
-        populate_by_name=True,
-    )
+    model_config = SettingsConfigDict(env_prefix="LAKEWARD_COLLECTOR_")
 
     address: str = Field(default="127.0.0.1:8080", validation_alias="LAKEWARD_COLLECTOR_ADDRESS")
     """Where it listens: ``host:port``, or ``:port`` for every address of the machine."""

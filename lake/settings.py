@@ -6,20 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest.environment import EnvironmentSettings
 
 
-class LakeSettings(BaseSettings):
+class LakeSettings(EnvironmentSettings):
     """Where the Delta tables are and how the writer fills them."""
-
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        env_prefix="LAKEWARD_",  # or the field `home` would also be read from HOME
-        extra="ignore",
-        populate_by_name=True,
-    )
 
     home: Path = Field(default=Path("data"), validation_alias="LAKEWARD_HOME")
     """Folder for everything lakeward keeps on this machine."""

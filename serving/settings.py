@@ -5,20 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest.environment import EnvironmentSettings
 
 
-class ServingSettings(BaseSettings):
+class ServingSettings(EnvironmentSettings):
     """What leaves the lake, and where it goes."""
-
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        env_prefix="LAKEWARD_",
-        extra="ignore",
-        populate_by_name=True,
-    )
 
     publish: str = Field(default="fct_campaign_1m=results", validation_alias="LAKEWARD_PUBLISH")
     """Which tables of gold go to which topics, ``table=topic`` with commas between, or ``none``."""
@@ -42,17 +34,8 @@ class ServingSettings(BaseSettings):
     """Where Dagster's page is, for ``lakeward metrics`` to ask; unset: it is not asked."""
 
 
-class SupersetSettings(BaseSettings):
+class SupersetSettings(EnvironmentSettings):
     """Where Superset is, and who syncs the dashboards."""
-
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        env_prefix="LAKEWARD_",
-        extra="ignore",
-        populate_by_name=True,
-    )
 
     superset_url: str | None = Field(default=None, validation_alias="LAKEWARD_SUPERSET_URL")
     """The address of a Superset that is not ``lakeward superset up``'s."""

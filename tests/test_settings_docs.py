@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from pydantic_settings import BaseSettings
+
+from ingest.environment import EnvironmentSettings
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ["ingest", "lake", "expectations", "serving", "orchestration"]
@@ -25,14 +26,16 @@ READ_BY_DBT = set(
 )
 
 
-def settings_classes(package: str) -> list[type[BaseSettings]]:
+def settings_classes(package: str) -> list[type[EnvironmentSettings]]:
     if not (ROOT / package / "settings.py").exists():
         return []
     module = import_module(f"{package}.settings")
     return [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, BaseSettings) and value is not BaseSettings
+        if isinstance(value, type)
+        and issubclass(value, EnvironmentSettings)
+        and value is not EnvironmentSettings
     ]
 
 
