@@ -11,30 +11,36 @@ A full refresh is measured on a lake of its own, in a new process, and held agai
 each model as a plain table of one DuckDB file. Dashboards ask each gold table of the longer
 history for a tenant's last 30 days. Figures are held against a bar only at the size that the bar
 speaks of: ``--events 100000000 --refresh 20000000``.
+
+Both lakes get their events from one history that is made ahead. With ``--keep`` that history and
+the lakes stay in ``--folder``, and the parts can be run one at a time (``--parts``), each going on
+from what it finds: a history half written, a lake half built.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from types import TracebackType
 from typing import Any, Final, Self
 
 import numpy as np
 
 from benchmarks.report import Figure, publish
+from benchmarks.rig.ahead import bring, days_in
+from benchmarks.rig.builder import Builder, Used
 from benchmarks.rig.dashboards import dashboard_queries
 from benchmarks.rig.history import History
 from benchmarks.rig.progress import say
-from benchmarks.rig.watched import ROOT, python, sample
-from ingest.child_process import dies_with_parent
+from benchmarks.rig.watched import ROOT, python
 from lake.audit import audit
 from lake.tables import Lake
 
@@ -47,7 +53,6 @@ BUILT_AT_ONCE: Final = 5_000_000
 COMMITS: Final = 10
 """In which the new events of an increment arrive."""
 MEASURED: Final = 3
-NO_TESTS: Final = ("--exclude-resource-type", "test", "unit_test")
 BARS: Final = {
     "growth": 1.5,
     "increment": 30.0,
@@ -56,56 +61,7 @@ BARS: Final = {
     "rss": 6000.0,
     "query": 0.3,
 }
-
-Used = Mapping[str, Any]
-
-
-class Builder:
-    """A process that stays and builds the models of one lake."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        self.peak_mb = 0.0
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            dies_with_parent(python("-m", "benchmarks.rig.model_run", str(self._home))),
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self._process.kill()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-    def build(self, *options: str) -> Used:
-        """Build all models and return what that used."""
-        return self.ask({"dbt": ["build", *NO_TESTS, *options]})
-
-    def ask(self, question: Mapping[str, Any]) -> Used:
-        """Have something done and return the answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, "the building process failed; what it said stands above"
-        used = sample(self._process.pid)
-        assert used is not None
-        self.peak_mb = max(self.peak_mb, used.peak / 1e6)
-        answer: Used = json.loads(line)
-        return answer
+PARTS: Final = ("history", "increments", "dashboards", "refresh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,52 +73,111 @@ class Increments:
     models: Mapping[str, Mapping[str, Any]]
     peak_mb: float
     first_build_mb: float
+    """0 when the models were there already."""
 
 
 def main() -> None:
     """Measure and publish."""
     asked = _parse()
     figures: list[Figure] = []
+    with _folder(asked) as folder:
+        sizes = Sizes.of(asked.events)
+        ahead = Lake(str(folder / "ahead" / "lake"))
+        if "history" in asked.parts:
+            _write_ahead(ahead, sizes, max(asked.events, asked.refresh))
+        if "increments" in asked.parts and asked.events:
+            shutil.rmtree(folder / "short", ignore_errors=True)
+            short = _increments(folder / "short", ahead, sizes, 1)
+            long = _increments(folder / "long", ahead, sizes, sizes.days)
+            figures += _growth(short, long, sizes)
+        if "dashboards" in asked.parts and asked.events:
+            figures += _dashboards(folder / "long", asked.events)
+        if "refresh" in asked.parts and asked.refresh:
+            shutil.rmtree(folder / "refresh", ignore_errors=True)
+            figures += _refresh(folder / "refresh", ahead, sizes.a_day, asked.refresh)
+    if figures:
+        publish("models", figures)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many events the histories have, and the increments on them."""
+
+    events: int
+    a_day: int
+    new: int
+
+    @classmethod
+    def of(cls, events: int) -> Self:
+        """Return what goes with a longer history of ``events``; the shorter one is a day."""
+        a_day = min(A_DAY, events // 10) if events else A_DAY
+        return cls(events, a_day, min(NEW, a_day // 10))
+
+    @property
+    def days(self) -> int:
+        """How long the longer history is."""
+        return self.events // self.a_day
+
+
+@contextmanager
+def _folder(asked: argparse.Namespace) -> Iterator[Path]:
+    """Give the folder of the lakes: kept, or removed at the end."""
+    if asked.keep:
+        folder = Path(asked.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        say(f"the lakes are kept: {', '.join(str(one) for one in sorted(folder.glob('*/lake')))}")
+        return
     with tempfile.TemporaryDirectory(prefix="lakeward-bench-", dir=asked.folder) as scratch:
-        if asked.events:
-            base = min(A_DAY, asked.events // 10)
-            new = min(NEW, base // 10)
-            short = _increments(Path(scratch) / "short", base, base, new)
-            long = _increments(Path(scratch) / "long", asked.events, base, new)
-            figures += _growth(short, long, base, asked.events, new)
-            figures += _dashboards(Path(scratch) / "long", asked.events)
-        if asked.refresh:
-            figures += _refresh(Path(scratch) / "refresh", asked.refresh)
-    publish("models", figures)
+        yield Path(scratch)
 
 
-def _increments(home: Path, events: int, a_day: int, new: int) -> Increments:
-    """Make a history, build it, and measure what more events take."""
+def _write_ahead(ahead: Lake, sizes: Sizes, events: int) -> None:
+    """Write bronze up to so many events, or what is missing of them."""
+    history = History(ahead, sizes.a_day)
+    for day in range(days_in(ahead), max(1, events // sizes.a_day)):
+        history.write_days(1)
+        say(f"{history.total:,} events written, {day + 1} days")
+
+
+def _grow(home: Path, ahead: Lake, sizes: Sizes, days: int) -> float:
+    """Build the models over the first ``days`` days, in steps; return the most MB resident.
+
+    What was built before is taken as it is.
+    """
     lake = Lake(str(home / "lake"))
-    history = History(lake, a_day)
-    step = max(1, BUILT_AT_ONCE // a_day)
-    days = events // a_day
+    step = max(1, BUILT_AT_ONCE // sizes.a_day)
+    done = days_in(lake)
+    built: Used = {}
+    if done >= days:
+        say(f"{home.name}: is there already, with {done - days} slices of increments")
     with Builder(home) as builder:
-        for done in range(0, days, step):
-            history.write_days(min(step, days - done))
-            say(f"{history.total:,} events written")
+        if done:
+            builder.build()  # the last one may have been interrupted
+        while done < days:
+            done = min(days, done + step)
+            bring(ahead, lake, done)
             built = builder.build()
-            say(f"built, {built['wall']:.0f} s, {built['cpu']:.0f} s of CPU time")
-        first_build_mb = builder.peak_mb
-    report = audit(lake)
-    assert report.is_clean, report.findings[:3]
+            say(
+                f"{home.name}: {done} of {days} days built, {built['wall']:.0f} s, "
+                f"{built['cpu']:.0f} s of CPU time, {builder.peak_mb:,.0f} MB at most"
+            )
+    return builder.peak_mb if built else 0.0
+
+
+def _increments(home: Path, ahead: Lake, sizes: Sizes, days: int) -> Increments:
+    """Build a history's models, and measure what more events take."""
+    first_build_mb = _grow(home, ahead, sizes, days)
+    history = History(Lake(str(home / "lake")), sizes.a_day)
     with Builder(home) as builder:
+        report = audit(history.lake)
+        assert report.is_clean, report.findings[:3]
         measured = []
         for n in range(1 + MEASURED):
-            for _ in range(COMMITS):
-                history.write(new // COMMITS)
-            used = builder.build()
-            say(f"increment on {history.total:,}: {used['wall']:.1f} s, {used['cpu']:.1f} s CPU")
+            used = _increment(builder, history, sizes.new)
             if n:
                 measured.append(used)
-        for _ in range(COMMITS):
-            history.write(new // COMMITS)
-        alone = builder.build("--threads", "1")
+        alone = _increment(builder, history, sizes.new, "--threads", "1")
         modes = {name: told["mode"] for name, told in alone["models"].items()}
         assert "full" not in modes.values(), modes
         return Increments(
@@ -174,9 +189,22 @@ def _increments(home: Path, events: int, a_day: int, new: int) -> Increments:
         )
 
 
-def _growth(short: Increments, long: Increments, base: int, events: int, new: int) -> list[Figure]:
+def _increment(builder: Builder, history: History, new: int, *options: str) -> Used:
+    before = history.total
+    for _ in range(COMMITS):
+        history.write(new // COMMITS)
+    used = builder.build(*options)
+    say(
+        f"increment on {before:,}: {used['wall']:.1f} s, {used['cpu']:.1f} s of CPU time, "
+        f"{builder.peak_mb:,.0f} MB at most"
+    )
+    return used
+
+
+def _growth(short: Increments, long: Increments, sizes: Sizes) -> list[Figure]:
+    base, events = sizes.a_day, sizes.events
     at_full = events == FULL
-    what = f"increment of {new:,} events"
+    what = f"increment of {sizes.new:,} events"
     figures = [
         Figure(f"{what} on {base:,}, warm", short.wall, "s"),
         Figure(f"{what} on {base:,}, CPU time", short.cpu, "s"),
@@ -197,8 +225,10 @@ def _growth(short: Increments, long: Increments, base: int, events: int, new: in
         ),
         Figure(f"{what} on {events:,} against {base:,}, CPU time", long.cpu / short.cpu, "x"),
         _memory(f"peak RSS of increments on {events:,}", long.peak_mb, at_full),
-        _memory(f"peak RSS of building {events:,} in steps", long.first_build_mb, at_full),
     ]
+    if long.first_build_mb:
+        what = f"peak RSS of building {events:,} in steps"
+        figures.append(_memory(what, long.first_build_mb, at_full))
     told = {name: used for name, used in long.models.items() if "cpu" in used}
     for name in sorted(told, key=lambda one: -told[one]["cpu"]):
         then, now = short.models[name], told[name]
@@ -231,12 +261,10 @@ def _dashboards(home: Path, events: int) -> list[Figure]:
     return figures
 
 
-def _refresh(home: Path, events: int) -> list[Figure]:
+def _refresh(home: Path, ahead: Lake, a_day: int, events: int) -> list[Figure]:
     """Build everything at once, by dbt and as plain tables."""
-    lake = Lake(str(home / "lake"))
-    history = History(lake, min(A_DAY, events))
-    history.write_days(max(1, events // history.a_day))
-    say(f"{history.total:,} events written, full refresh")
+    bring(ahead, Lake(str(home / "lake")), max(1, events // a_day))
+    say(f"full refresh of {events:,} events")
     with Builder(home) as builder:
         full = builder.build("--full-refresh")
     say(f"full refresh: {full['wall']:.0f} s, {full['cpu']:.0f} s CPU")
@@ -284,4 +312,24 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--folder", help="where the lakes are made [the folder for temporary files]"
     )
-    return parser.parse_args(sys.argv[1:])
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="leave the lakes in the folder: FOLDER/long/lake and so on; a run with the same sizes "
+        "goes on from them",
+    )
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        help="only these; history: make the events; increments: build both lakes and measure; "
+        "dashboards: ask the longer one; refresh: build at once. Those that a part needs must "
+        "have been run with --keep before",
+    )
+    asked = parser.parse_args(sys.argv[1:])
+    if asked.keep and not asked.folder:
+        parser.error("--keep needs a --folder")
+    if not asked.keep and asked.parts != PARTS:
+        parser.error("--parts needs --keep: a part goes on from what another one left")
+    return asked

@@ -5,15 +5,21 @@ own code, with offsets without a gap, a transaction for each partition and the r
 commit covers. So ``lakeward audit`` and every model take it for what it is. A day is one commit a
 contract: the few large files that compaction would have made of it.
 
+Beside the lake, ``history.jsonl`` says after each slice how far the history is. One that was
+interrupted, or is to grow, goes on from there; a contract whose rows of the slice had landed, by
+the offsets of its table, is not written again.
+
 ``python -m benchmarks.rig.history LAKE_ROOT EVENTS`` writes one to look at.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -51,7 +57,11 @@ MEMORY: Final = "2GB"
 
 @dataclass
 class History:
-    """Writes events to bronze, slice by slice, each later than the one before."""
+    """Writes events to bronze, slice by slice, each later than the one before.
+
+    Raises:
+        ValueError: the history that is there has another number of events a day.
+    """
 
     lake: Lake
     a_day: int
@@ -81,6 +91,9 @@ class History:
         contracts = load_contracts(None)
         Target(self.lake, "bronze", DEAD_LETTERS, dead_letter_schema(), WRITER, PARTITION_BY).open()
         self._tables = [_Bronze(self.lake, contracts.by_name(name)) for name in CONTRACTS]
+        self._journal = journal_of(self.lake)
+        if self._journal.exists():
+            self._go_on_from(json.loads(self._journal.read_text().splitlines()[-1]))
 
     @property
     def total(self) -> int:
@@ -109,15 +122,39 @@ class History:
         values = self._values(events, span)
         self._connection.execute(filled(VISITS, values))
         for table in self._tables:
-            sql = filled(CONTRACTS[table.contract.name], values)
-            self.messages[table.contract.name] += table.append(
-                self._connection, sql, self._at + span - timedelta(microseconds=1)
-            )
+            name = table.contract.name
+            if table.messages == self.messages[name]:
+                sql = filled(CONTRACTS[name], values)
+                table.append(self._connection, sql, self._at + span - timedelta(microseconds=1))
+            self.messages[name] = table.messages
         self._visit += int(values["visits"])
         self._ad += int(values["ads"])
         self._app += int(values["apps"])
         self._at += span
+        self._note()
         return self.total - before
+
+    def _note(self) -> None:
+        told = {
+            "a_day": self.a_day,
+            "at": self._at.isoformat(),
+            "visit": self._visit,
+            "ad": self._ad,
+            "app": self._app,
+            "messages": self.messages,
+        }
+        with self._journal.open("a") as lines:
+            lines.write(json.dumps(told) + "\n")
+
+    def _go_on_from(self, told: dict[str, Any]) -> None:
+        if told["a_day"] != self.a_day:
+            raise ValueError(
+                f"{self._journal} is of {told['a_day']:,} events a day, not {self.a_day:,}: "
+                "remove its folder, or name another"
+            )
+        self._at = datetime.fromisoformat(told["at"])
+        self._visit, self._ad, self._app = told["visit"], told["ad"], told["app"]
+        self.messages = Counter(told["messages"])
 
     def _values(self, events: int, span: timedelta) -> dict[str, str | int]:
         """Return what the SQL of a slice needs to know."""
@@ -153,30 +190,37 @@ class _Bronze:
         self._sources = [Source(contract.topic, TOPIC_ID, n) for n in range(PARTITIONS)]
         self._rules = rules_number(contract, None)
 
-    def append(
-        self, connection: duckdb.DuckDBPyConnection, sql: str, committed_at: datetime
-    ) -> int:
-        """Commit the rows of ``sql``, in the order of their arrival, as the writer would."""
+    @property
+    def messages(self) -> int:
+        """Messages that it holds."""
+        return sum(self._next_offsets())
+
+    def _next_offsets(self) -> list[int]:
         name = self.contract.name
         stored = [self._table.version_of(one.app_id(WRITER, name)) for one in self._sources]
-        bases = [0 if last is None else last + 1 for last in stored]
+        return [0 if last is None else last + 1 for last in stored]
+
+    def append(
+        self, connection: duckdb.DuckDBPyConnection, sql: str, committed_at: datetime
+    ) -> None:
+        """Commit the rows of ``sql``, in the order of their arrival, as the writer would."""
+        bases = self._next_offsets()
         rows = connection.sql(numbered_from(sql, bases)).to_arrow_table()
         rows = _with_constants(rows, self.contract)
         spans = [
-            self._span(source, last, base, len(range(n, rows.num_rows, PARTITIONS)))
-            for n, (source, last, base) in enumerate(zip(self._sources, stored, bases, strict=True))
+            self._span(source, base, len(range(n, rows.num_rows, PARTITIONS)))
+            for n, (source, base) in enumerate(zip(self._sources, bases, strict=True))
         ]
         spans = [span for span in spans if span.record["messages"]]
         self._now = committed_at
         outcome = self._table.commit(spans, rows)
         assert outcome.landed == {span.source for span in spans}, outcome
-        return int(rows.num_rows)
 
-    def _span(self, source: Source, last: int | None, base: int, count: int) -> Span:
+    def _span(self, source: Source, base: int, count: int) -> Span:
         name = self.contract.name
         rules_id = source.rules_id(WRITER, name)
         marks = (
-            Mark(source.app_id(WRITER, name), last, base + count - 1),
+            Mark(source.app_id(WRITER, name), base - 1 if base else None, base + count - 1),
             Mark(rules_id, self._table.version_of(rules_id), self._rules),
         )
         record: dict[str, Any] = {
@@ -200,6 +244,11 @@ def _with_constants(rows: pa.Table, contract: Contract) -> pa.Table:
     ):
         rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
     return rows
+
+
+def journal_of(lake: Lake) -> Path:
+    """Return the file that says how far the history in ``lake`` is, a line for each slice."""
+    return Path(lake.root).parent / "history.jsonl"
 
 
 def main() -> None:
