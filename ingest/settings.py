@@ -61,6 +61,11 @@ class CollectorSettings(EnvironmentSettings):
     public_url: str | None = Field(default=None, validation_alias="LAKEWARD_COLLECTOR_PUBLIC_URL")
     """The address that browsers reach it by, when that is not the Host of their requests."""
 
+    registry_max_age_seconds: float = Field(
+        default=3600.0, ge=10, validation_alias="LAKEWARD_COLLECTOR_REGISTRY_MAX_AGE_SECONDS"
+    )
+    """How long events are taken by the copy of the registry while its database is away."""
+
     trusted_proxies: str = Field(default="", validation_alias="LAKEWARD_COLLECTOR_TRUSTED_PROXIES")
     """Addresses or networks of proxies whose X-Forwarded-For and -Proto hold, comma separated."""
 

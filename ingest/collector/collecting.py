@@ -45,7 +45,9 @@ logger = logging.getLogger(__name__)
 
 BUSY_SECONDS: Final = 1.0
 FULL_SECONDS: Final = 10.0
-"""When to try again: after a moment of too much at once, and after Kafka was away for long."""
+REGISTRY_SECONDS: Final = 10.0
+"""When to try again: after a moment of too much at once, and after Kafka or the registry was away
+for long."""
 
 LARGE: Final = 8 * 1024
 """Bytes of a body from which on requests take turns: about 20 events."""
@@ -65,6 +67,11 @@ class Keys(Protocol):
     @property
     def age_seconds(self) -> float:
         """How old what it knows is."""
+        ...
+
+    @property
+    def is_too_old(self) -> bool:
+        """True when that should not be used any more."""
         ...
 
 
@@ -196,6 +203,8 @@ class Collecting(ABC):
         return self.judge(document, request), request
 
     def _authenticate(self, secret: str) -> WriteKey:
+        if self._parts.keys.is_too_old:
+            raise registry_away()
         key = self._parts.keys.authenticate(secret)
         if key is None:
             raise _unauthorized("the write key is not known, or it has ended")
@@ -368,6 +377,16 @@ def _with_context(message: object, shared: dict[str, Any]) -> object:
 def _not_allowed(contract: str) -> Rejected:
     detail = "the write key may not send events of this contract"
     return Rejected(reasons.CONTRACT_NOT_ALLOWED, detail, None, contract)
+
+
+def registry_away() -> Refusal:
+    """Return the refusal of a key that cannot be looked up any more."""
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "registry_away",
+        "the registry of write keys is away for too long; send it again",
+        retry_after=REGISTRY_SECONDS,
+    )
 
 
 def _unauthorized(message: str) -> Refusal:

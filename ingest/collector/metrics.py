@@ -62,7 +62,8 @@ REGISTRY_AGE: Final = Definition(
     "Time since the registry of tenants was last read, or found unchanged.",
 )
 """Some seconds. It grows while the registry's database is away: then the collector goes on with the
-copy it has, without an end, so a key that is revoked meanwhile is still taken. Alert above 60."""
+copy it has, so a key that is revoked meanwhile is still taken, until
+LAKEWARD_COLLECTOR_REGISTRY_MAX_AGE_SECONDS; from then on it answers 503. Alert above 60."""
 
 IN_FLIGHT: Final = Definition(
     "lakeward_collector_in_flight_bytes",

@@ -103,7 +103,13 @@ def openapi_document(contracts: Sequence[Contract]) -> dict[str, Any]:
                             "schema": {"type": "string", "minLength": 1},
                         }
                     ],
-                    "responses": _responses({200: "Settings.", 404: statuses.READ[404]}),
+                    "responses": _responses(
+                        {
+                            200: "Settings.",
+                            404: statuses.READ[404],
+                            503: "The registry of write keys is away for too long.",
+                        }
+                    ),
                 }
             },
             "/health": _page("Whether the process runs.", {200: "It does."}),

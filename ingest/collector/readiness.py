@@ -18,7 +18,7 @@ STALE_SECONDS: Final = 10.0
 class Readiness:
     """Looks at Kafka as it was last seen, at the spill, and at the copy of the registry.
 
-    Without the registry events are taken as before, so that alone does not make it unready.
+    Without the registry events are taken as before, until the copy is too old.
     """
 
     outbox: Outbox
@@ -29,13 +29,17 @@ class Readiness:
     def told(self) -> dict[str, Any]:
         """Return ``is_ready``, and what it follows from."""
         age = self.keys.age_seconds
-        is_ready = not (self.outbox.is_spilling and self.spill.is_full)
+        why = []
+        if self.outbox.is_spilling and self.spill.is_full:
+            why.append("Kafka is away and the spill is full")
+        if self.keys.is_too_old:
+            why.append("the registry of tenants is away for too long")
         return {
-            "is_ready": is_ready,
+            "is_ready": not why,
             "kafka": "away" if self.outbox.is_spilling else "ok",
             "producer": self.sender.failure or "ok",
             "tenant_registry": "ok" if age < STALE_SECONDS else "away",
             "tenant_registry_age_seconds": round(age, 1),
             "spill_bytes": self.spill.size,
-            "why": None if is_ready else "Kafka is away and the spill is full",
+            "why": "; ".join(why) or None,
         }

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ingest.collector.answer import Cors
-from ingest.collector.collecting import Keys
+from ingest.collector.collecting import Keys, registry_away
 
 MAX_AGE_SECONDS = 300
 
@@ -31,6 +31,11 @@ class SegmentSettings:
         origin = request.headers.get("origin")
         headers = {} if origin is None else self._cors_headers(origin)
         secret = request.path_params["write_key"]
+        if self._keys.is_too_old:
+            away = registry_away()
+            headers["retry-after"] = str(away.retry_after)
+            told = {"code": away.code, "message": away.message}
+            return JSONResponse(told, away.status, headers=headers)
         if self._keys.authenticate(secret) is None:
             told = {"code": "not_found", "message": "the write key is not known, or it has ended"}
             return JSONResponse(told, HTTPStatus.NOT_FOUND, headers=headers)

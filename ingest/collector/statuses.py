@@ -18,7 +18,8 @@ COMMON: Final[dict[int, str]] = {
     429: "More requests a second than the quota allows. Send it again after Retry-After seconds.",
     431: "The request's head is larger than 32 KiB. The connection ends.",
     500: "The collector failed. Send it again: what was taken twice becomes one.",
-    503: "Too much at once, or Kafka is away and the disk is full. Send again after Retry-After.",
+    503: "Too much at once, or Kafka is away and the disk is full, or the registry of write keys "
+    "is away for too long. Send again after Retry-After.",
 }
 
 ANALYTICS: Final[dict[int, str]] = {
@@ -37,5 +38,5 @@ READ: Final[dict[int, str]] = {
     200: "What was asked for.",
     404: "There is no such page, or, for settings, no such write key.",
     405: "Another method than GET.",
-    503: "`/readyz` only: no event can be taken now.",
+    503: "`/readyz`: no event can be taken now. Settings: the registry is away for too long.",
 }

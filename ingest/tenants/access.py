@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,14 +31,26 @@ def open_registry(settings: IngestSettings) -> Registry:
 
 
 def open_directory(
-    settings: IngestSettings, refresh_seconds: float | None = REFRESH_SECONDS
+    settings: IngestSettings,
+    refresh_seconds: float | None = REFRESH_SECONDS,
+    *,
+    max_age_seconds: float = math.inf,
 ) -> TenantDirectory:
     """Return the directory of the registry, which may also come to be later.
+
+    Args:
+        settings: where the registry is.
+        refresh_seconds: how often it is read again; None: only by ``reload``.
+        max_age_seconds: how old what is known may be before it is too old.
 
     Raises:
         RegistryError: there is one, and it cannot be read.
     """
-    return TenantDirectory(RegistryOfSettings(settings), refresh_seconds=refresh_seconds)
+    return TenantDirectory(
+        RegistryOfSettings(settings),
+        refresh_seconds=refresh_seconds,
+        max_age_seconds=max_age_seconds,
+    )
 
 
 class RegistryOfSettings:

@@ -6,11 +6,15 @@ the registry cannot be reached, what is known stays in force: no event is refuse
 a tenant that was suspended stays so. What is changed in that time is learned when the registry is
 back; ``age_seconds`` says for how long it has been away, and the log says so when it begins, every
 half a minute, and when it ends.
+
+What is known gets older meanwhile, and a key that was revoked is still among it. Who lets clients
+in sets an end to that, and asks ``is_too_old`` before trusting it (ADR 083).
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -48,6 +52,7 @@ class TenantDirectory:
         read: Read,
         *,
         refresh_seconds: float | None = REFRESH_SECONDS,
+        max_age_seconds: float = math.inf,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +61,7 @@ class TenantDirectory:
         Args:
             read: reads the registry.
             refresh_seconds: how often it is read again; None: only by ``reload``.
+            max_age_seconds: how old what is known may be before it ``is_too_old``.
             now: the moment that ends keys.
             clock: seconds that only grow.
 
@@ -63,6 +69,7 @@ class TenantDirectory:
             RegistryError: it cannot be read; nobody is known yet, so nobody can be let in.
         """
         self._read = read
+        self._max_age_seconds = max_age_seconds
         self._now = now
         self._clock = clock
         self._reading = threading.Lock()
@@ -106,6 +113,14 @@ class TenantDirectory:
     def age_seconds(self) -> float:
         """How long ago the registry was last read, or found to be unchanged."""
         return self._clock() - self._fresh_at
+
+    @property
+    def is_too_old(self) -> bool:
+        """True when the registry has been away for so long that what is known should not be used.
+
+        ``authenticate`` and ``known_tenants`` answer all the same: whoever asks them decides.
+        """
+        return self.age_seconds > self._max_age_seconds
 
     def reload(self) -> None:
         """Read the registry now.
@@ -160,7 +175,12 @@ class TenantDirectory:
         now = self._clock()
         if self._said_at is None or now - self._said_at >= SAY_AGAIN_SECONDS:
             self._said_at = now
-            logger.warning(
+            logger.log(
+                logging.ERROR if self.is_too_old else logging.WARNING,
                 "tenant_registry_away",
-                extra={"why": error.message, "age_seconds": round(self.age_seconds, 1)},
+                extra={
+                    "why": error.message,
+                    "age_seconds": round(self.age_seconds, 1),
+                    "is_too_old": self.is_too_old,
+                },
             )

@@ -51,6 +51,7 @@ def purge(
     *,
     now: Callable[[], datetime],
     why: str = "",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
 ) -> Purged:
     """Delete the letters that ``selection`` has, replayed or not, and note each in the history.
 
@@ -62,6 +63,7 @@ def purge(
         run_id: names this run in the history.
         now: stamps the history.
         why: is kept with each letter.
+        on_progress: called with how many letters are deleted and how many will be.
 
     Raises:
         MissingTableError: no writer has run yet.
@@ -93,7 +95,12 @@ def purge(
         LetGo(_by_source(purged_of(lake))),
         run_id,
     )
-    gone, _, _ = erasure.run(lambda theirs: offsets.announce(run_id, DEAD_LETTERS, theirs), now)
+    gone, _, _ = erasure.run(
+        lambda theirs: offsets.announce(run_id, DEAD_LETTERS, theirs),
+        now,
+        # with those of a purge that was cut off there may be more of them
+        lambda done: on_progress(done, max(done, len(chosen))),
+    )
     return Purged(
         run_id=run_id,
         letters=len(chosen),

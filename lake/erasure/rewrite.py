@@ -82,12 +82,19 @@ class TableErasure:
         """Tell whether no file of the present version holds a row of the tenant."""
         return not self._next_group(self._table.open())
 
-    def run(self, announce: Announce | None, now: Callable[[], datetime]) -> tuple[int, int, int]:
+    def run(
+        self,
+        announce: Announce | None,
+        now: Callable[[], datetime],
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> tuple[int, int, int]:
         """Erase until no file holds a row of the tenant.
 
         Args:
             announce: is told, before each commit, of the offsets that it will erase.
             now: stamps the files.
+            on_progress: called after each file with how many rows are erased, or will be by the
+                commit that is being made.
 
         Returns:
             How many rows went, how many files were replaced or dropped, and the version that holds
@@ -112,7 +119,7 @@ class TableErasure:
                     return erased, files, table.version()
                 if announce is not None:
                     announce(_united(found.offsets for found in group))
-                self._commit(table, group, now())
+                self._commit(table, group, now(), lambda rows: on_progress(erased + rows))  # noqa: B023
             except (CommitFailedError, FileNotFoundError) as error:
                 conflicts += 1
                 logger.info("erasure_yielded", extra={"table": self._table.uri, "why": str(error)})
@@ -170,7 +177,13 @@ class TableErasure:
                 columns = names[:1]
             yield from parquet.iter_batches(BATCH_ROWS, columns=columns, use_threads=False)
 
-    def _commit(self, table: DeltaTable, group: Sequence[_Found], now: datetime) -> None:
+    def _commit(
+        self,
+        table: DeltaTable,
+        group: Sequence[_Found],
+        now: datetime,
+        on_rows: Callable[[int], None],
+    ) -> None:
         """Write the files of the rows that stay, and put them in the place of the old ones.
 
         Raises:
@@ -183,6 +196,7 @@ class TableErasure:
         moment = int(now.timestamp() * 1000)
         actions: list[AddAction | RemoveAction] = []
         replaced: dict[str, str | None] = {}
+        rows_done = 0
         for found in group:
             path = unquote(found.file["path"])
             values = (found.file[f"partition.{column}"] for column in columns)
@@ -205,6 +219,8 @@ class TableErasure:
                 actions.append(AddAction(into, size, partition, moment, False, statistics))
                 replaced[path] = into
             actions.append(RemoveAction(path, False, moment, found.file["size_bytes"], partition))
+            rows_done += found.rows
+            on_rows(rows_done)
         mark = Mark(self._erasure_id, sum(found.rows for found in group), replaced)
         table.create_write_transaction(
             actions,

@@ -79,7 +79,7 @@ def _collect(start: Start, address: str | None, create_topics: bool, *, as_json:
                 "`lakeward tenant create` makes one"
             )
 
-    with open_directory(ingest) as directory:
+    with open_directory(ingest, max_age_seconds=settings.registry_max_age_seconds) as directory:
         serve(
             ingest,
             settings,

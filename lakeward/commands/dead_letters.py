@@ -264,6 +264,7 @@ def purge(
     from lake.dead_letters.reading import LetterReader
     from lakeward.console import console
     from lakeward.letter_report import counts_table
+    from lakeward.progress import progress
 
     now = datetime.now(UTC)
     if older_than is not None:
@@ -280,7 +281,15 @@ def purge(
             total = reader.count(selection)
             console.print(counts_table("reason", reader.counts("reason", selection)))
         typer.confirm(f"Delete these {total:,} dead letters for good?", abort=True)
-    done = run(lake, selection, uuid4().hex[:12], now=lambda: datetime.now(UTC), why=why)
+    with progress("purging", None, "letters") as bar:
+        done = run(
+            lake,
+            selection,
+            uuid4().hex[:12],
+            now=lambda: datetime.now(UTC),
+            why=why,
+            on_progress=bar,
+        )
     if as_json:
         console.print_json(data=asdict(done))
         return

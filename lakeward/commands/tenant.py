@@ -53,11 +53,21 @@ UserAgentOption = Annotated[
     ),
 ]
 Requests = Annotated[
-    float | None, typer.Option(help="Requests a second, over all keys. [default: 500]")
+    float | None,
+    typer.Option(
+        help="Requests a second, over all keys, in each collector process: N of them let N times "
+        "as many in. [default: 500]"
+    ),
 ]
-Burst = Annotated[int | None, typer.Option(help="Requests that may come at once. [default: 1000]")]
+Burst = Annotated[
+    int | None,
+    typer.Option(help="Requests that may come at once, in each collector process. [default: 1000]"),
+]
 KeyRequests = Annotated[
-    str | None, typer.Option(help="Requests a second of each key, or `none`. [default: none]")
+    str | None,
+    typer.Option(
+        help="Requests a second of each key, in each collector process, or `none`. [default: none]"
+    ),
 ]
 
 

@@ -43,6 +43,7 @@ class _Nobody:
     """A registry without tenants, just read."""
 
     age_seconds = 0.0
+    is_too_old = False
 
     def authenticate(self, _secret: str) -> None:
         return None

@@ -15,7 +15,7 @@ def told(*, is_spilling: bool, is_full: bool, age: float) -> dict[str, Any]:
         SimpleNamespace(is_spilling=is_spilling),
         SimpleNamespace(is_full=is_full, size=7),
         SimpleNamespace(failure=None),
-        SimpleNamespace(age_seconds=age),
+        SimpleNamespace(age_seconds=age, is_too_old=False),
     ]
     return Readiness(*parts).told()
 

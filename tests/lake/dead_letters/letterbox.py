@@ -110,10 +110,10 @@ class Letterbox:
             now=self.now,
         )
 
-    def purge(self, selection: Selection = Selection()) -> Purged:  # noqa: B008 - frozen
+    def purge(self, selection: Selection = Selection(), **options: Any) -> Purged:  # noqa: B008 - frozen
         """Let letters go."""
         self.runs += 1
-        return purge(self.lake, selection, f"run-{self.runs}", now=self.now)
+        return purge(self.lake, selection, f"run-{self.runs}", now=self.now, **options)
 
     def rows(self, name: str = CONTRACT.name) -> list[dict[str, Any]]:
         """Every row of a bronze table."""

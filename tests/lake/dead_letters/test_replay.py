@@ -66,8 +66,13 @@ def test_letters_are_taken_out_and_let_go_and_the_audit_accounts_for_them(
     out = tmp_path / "letters.parquet"
     assert export(box.lake, Selection(), out, "parquet") == EACH
     assert {len(history or []) for history in pq.read_table(out)["history"].to_pylist()} == {0, 1}
-    gone = box.purge(Selection(standing=frozenset({"waiting"})))
+    heard: list[tuple[int, int]] = []
+    gone = box.purge(
+        Selection(standing=frozenset({"waiting"})),
+        on_progress=lambda done, total: heard.append((done, total)),
+    )
     assert (gone.letters, box.letters()) == (EACH // 2, EACH // 2)
+    assert heard[-1] == (EACH // 2, EACH // 2)
     report = box.bench.audit()
     assert report.is_clean, report.findings
     assert (report.rows, report.dead, report.erased) == (EACH + EACH // 2, 0, EACH // 2)
