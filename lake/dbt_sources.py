@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -60,6 +61,16 @@ _TYPES: Final[Mapping[pa.DataType, str]] = {
 }
 
 
+FRESHNESS: Final[Mapping[str, Any]] = {
+    "loaded_at_field": "_committed_at",
+    "freshness": {
+        "warn_after": {"count": 6, "period": "hour"},
+        "error_after": {"count": 24, "period": "hour"},
+    },
+}
+"""When `dbt source freshness` calls a bronze table stale. Dead letters need not come at all."""
+
+
 def sources_yml(contracts: Iterable[Contract], *, dead_letters: bool = True) -> str:
     """Return a dbt properties file with one source table a contract.
 
@@ -99,7 +110,7 @@ def _contract_table(contract: Contract) -> dict[str, Any]:
     return {
         "name": contract.name,
         "description": " ".join(part for part in (contract.description, contract.grain) if part),
-        "config": {"meta": meta},
+        "config": {**copy.deepcopy(FRESHNESS), "meta": meta},
         "columns": columns,
     }
 

@@ -7,7 +7,7 @@ together.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,14 +15,15 @@ from typing import Any, Final
 import yaml
 
 from lake.dbt_run import PROJECT
+from serving.metric import DefinedMetric, load_metrics
 
 _DOCS: Final = re.compile(r"{%\s*docs (\w+)\s*%}(.*?){%\s*enddocs\s*%}", re.DOTALL)
 _DOC: Final = re.compile(r"{{\s*doc\('(\w+)'\)\s*}}")
 _HEADER: Final = """\
 # The marts
 
-Every table of gold, from the descriptions in `dbt_project/models/gold/*.yml`. `make docs` writes
-this page.
+Every table of gold, from the descriptions in `dbt_project/models/gold/*.yml`, and the metrics that
+are added up of its rows, from `dbt_project/models/semantic/*.yml`. `make docs` writes this page.
 
 How they are made: [the models](../concepts/models.md), [increments](../concepts/increments.md).
 How to ask them: [queries](../guides/query.md). The rules that all of them keep:
@@ -99,10 +100,11 @@ def _model(
 def marts_reference(project: Path = PROJECT) -> str:
     """Return the page, in Markdown."""
     gold = [model for model in project_documents(project) if model.layer == "gold"]
-    return "\n".join([_HEADER, *(_section(model) for model in gold)])
+    metrics = load_metrics(project).values()
+    return "\n".join([_HEADER, *(_section(model, metrics) for model in gold)])
 
 
-def _section(model: ModelDocument) -> str:
+def _section(model: ModelDocument, metrics: Iterable[DefinedMetric]) -> str:
     lines = [
         f"## {model.name}",
         "",
@@ -116,4 +118,8 @@ def _section(model: ModelDocument) -> str:
     for column in model.columns:
         meaning = " ".join(column.description.split()).replace("|", "\\|")
         lines.append(f"| `{column.name}` | {column.data_type} | {meaning} |")
+    mine = [metric for metric in metrics if model.name in metric.texts]
+    if mine:
+        lines += ["", "| metric | adds up | meaning |", "|---|---|---|"]
+    lines += [f"| `{one.name}` | `{one.texts[model.name]}` | {one.about} |" for one in mine]
     return "\n".join([*lines, ""])

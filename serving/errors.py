@@ -3,6 +3,7 @@
 LakewardError
 └── ServingError
     ├── MartError       a table of gold is not what its declaration says, or has none
+    ├── MetricError     a metric is not as dbt's project may define one, or not of this mart
     ├── PublishError    a table cannot be published to a topic, or not like this
     ├── ExportError     a table cannot be exported, or not like this
     ├── DefinitionError a dashboard's definition is wrong, or not what dbt's project has
@@ -21,6 +22,10 @@ class ServingError(LakewardError):
 
 class MartError(ServingError):
     """A table of gold is not what its declaration says, or has no declaration."""
+
+
+class MetricError(ServingError):
+    """A metric is not as dbt's project may define one, or a mart does not have it."""
 
 
 class PublishError(ServingError):

@@ -333,7 +333,7 @@ _AD_MEASURES: Final = (
     Column("spend_usd", "Spend", "usd"),
     Column("impression_count", "Impressions"),
     Column("click_count", "Clicks"),
-    Column("conversion_count", "Conversions"),
+    Column("conversion_count", "Ad conversions"),
     Column("ctr", "CTR", "share"),
     Column("cpc_usd", "CPC", "cost"),
     Column("cpa_usd", "CPA", "cost"),

@@ -170,10 +170,10 @@ class _Renderer:
         ]
         return {
             "metric_name": name,
-            "verbose_name": label(name),
+            "verbose_name": metric.label or label(name),
             "metric_type": None,
             "expression": metric.sql,
-            "description": " ".join([f"{metric.text}.", *said]),
+            "description": " ".join([metric.about, f"{metric.text}.", *said]).lstrip(),
             "d3format": self.definitions.style.format(metric.measured)[0],
             "currency": None,
             "extra": {},

@@ -1,7 +1,8 @@
 """The dashboards as people write them: ``definitions/*.yaml``, read and checked for form.
 
-A definition says which metric is shown by what, and where. Names of columns, types, descriptions,
-titles of dashboards and owners are dbt's (``marts.py``), so they are not written here again.
+A definition says which metric is shown by what, and where. Metrics are dbt's
+(``serving/metric.py``), and so are names of columns, types, descriptions, titles of dashboards and
+owners (``marts.py``): they are not written here again.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from serving.errors import DefinitionError
-from serving.superset.metric import Metric, is_metric
+from serving.errors import DefinitionError, MetricError
+from serving.metric import DefinedMetric, Metric, is_metric, load_metrics
+from serving.superset.marts import mart_names
 
 FOLDER: Final = Path(__file__).parent / "definitions"
 
@@ -30,10 +32,19 @@ Grain = Literal["window", "minute", "hour", "day", "week", "month"]
 FilterName = Literal["dates", "tenant", "site", "channel", "event_type", "contract"]
 
 
-def _metric_form(text: str) -> str:
-    if not is_metric(text):
-        raise ValueError("a metric is sum(column), max, min, avg, count(*), or a / b of these")
-    return text
+def _as_metrics(said: Any) -> Any:
+    """Let ``people: sum(people)`` stand for a metric; one of dbt's is a metric already."""
+    if not isinstance(said, dict):
+        raise ValueError("metrics are a list of dbt's names, or of unpivoted rows a mapping")
+    return {name: _as_metric(name, one) for name, one in said.items()}
+
+
+def _as_metric(name: str, said: Any) -> Metric:
+    if isinstance(said, Metric):
+        return said
+    if not isinstance(said, str) or not is_metric(said):
+        raise ValueError("a metric is sum(column), max, min, avg, count, or a / b of these")
+    return Metric(name, said)
 
 
 class _Strict(BaseModel):
@@ -56,9 +67,10 @@ class Dataset(_Strict):
     """``gold.<mart>`` or ``live.<view>``."""
     time: str | None = None
     """The column that a range of dates means; None for what is of no time."""
-    metrics: Mapping[str, Annotated[str, AfterValidator(_metric_form)]] = Field(
+    metrics: Annotated[Mapping[str, Metric], BeforeValidator(_as_metrics)] = Field(
         default_factory=dict
     )
+    """In the file a list of dbt's names, or of unpivoted rows a mapping of names to sums."""
     unpivot: Unpivot | None = None
 
     @property
@@ -68,7 +80,7 @@ class Dataset(_Strict):
 
     def metric(self, name: str) -> Metric:
         """Return the metric called ``name``."""
-        return Metric(name, self.metrics[name])
+        return self.metrics[name]
 
 
 class Chart(_Strict):
@@ -170,7 +182,13 @@ def read_definitions(folder: Path = FOLDER) -> Definitions:
     """
     pages = sorted((folder / "dashboards").glob("*.yaml"))
     said = _read(folder / "datasets.yaml")
-    datasets = {name: _dataset(name, one) for name, one in said.items()}
+    known = load_metrics()
+    try:
+        datasets = {name: _dataset(name, one, known) for name, one in said.items()}
+    except MetricError as error:
+        raise DefinitionError(
+            f"{folder / 'datasets.yaml'}: {error.message}", hint=error.hint
+        ) from error
     try:
         return Definitions.model_validate(
             {
@@ -189,9 +207,28 @@ def read_definitions(folder: Path = FOLDER) -> Definitions:
         ) from error
 
 
-def _dataset(name: str, said: Any) -> Any:
-    """A dataset without a table is called as its table is."""
-    return {"table": name, **said} if isinstance(said, dict) else said
+def _dataset(name: str, said: Any, known: Mapping[str, DefinedMetric]) -> Any:
+    """Put in the metrics of dbt; a dataset without a table is called as its table is."""
+    if not isinstance(said, dict):
+        return said
+    dataset = {"table": name, **said}
+    listed = said.get("metrics")
+    if isinstance(listed, list):
+        dataset["metrics"] = {one: _defined(one, dataset["table"], known) for one in listed}
+    return dataset
+
+
+def _defined(name: str, table: str, known: Mapping[str, DefinedMetric]) -> Metric:
+    metric = known.get(name)
+    if metric is None:
+        raise MetricError(
+            f"{table}: dbt's project defines no metric {name}",
+            hint="dbt_project/models/semantic/ has them; docs/reference/marts.md lists them",
+        )
+    for mart in mart_names(table):
+        if mart in metric.texts:
+            return metric.of(mart)
+    return metric.of(table)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -51,12 +51,7 @@ class Project:
 
     def mart_of(self, table: str) -> Mart | None:
         """Return the mart of ``gold.<mart>`` or ``live.<view>``; None when there is none."""
-        layer, _, name = table.partition(".")
-        if layer == "gold":
-            return self.marts.get(name)
-        if layer != "live":
-            return None
-        return next((m for p in _LIVE_OF if (m := self.marts.get(p + name)) is not None), None)
+        return next((self.marts[n] for n in mart_names(table) if n in self.marts), None)
 
     def all_upstream(self, name: str) -> frozenset[str]:
         """Return everything that ``name`` is made from, itself included."""
@@ -68,6 +63,14 @@ class Project:
                 found.add(one)
                 ahead += self.upstream.get(one, ())
         return frozenset(found)
+
+
+def mart_names(table: str) -> tuple[str, ...]:
+    """Return what the mart of ``gold.<mart>`` or ``live.<view>`` may be called."""
+    layer, _, name = table.partition(".")
+    if layer == "gold":
+        return (name,)
+    return tuple(prefix + name for prefix in _LIVE_OF) if layer == "live" else ()
 
 
 def read_project(manifest: Mapping[str, Any]) -> Project:

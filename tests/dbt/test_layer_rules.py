@@ -10,6 +10,7 @@ import pytest
 
 from lake.dbt_run import parse_project
 from lakeward.marts_reference import marts_reference, project_documents
+from serving.metric import AGGREGATES, load_metrics
 
 MAY_READ = {"gold": {"silver"}, "silver": {"bronze", "silver"}}
 ROLLUPS = {"fct_anomalies": {"fct_metrics_60m"}}
@@ -154,3 +155,63 @@ def test_the_reference_of_the_marts_is_read_from_the_same_project(
 def test_the_page_of_the_marts_is_what_the_project_says() -> None:
     page = Path(__file__).parents[2] / "docs/reference/marts.md"
     assert page.read_text() == marts_reference(), "run `make docs`"
+
+
+def test_every_mart_that_is_added_up_has_its_metrics_defined_once(
+    manifest: dict[str, Any], gold: list[dict[str, Any]]
+) -> None:
+    """What readers of the files take for a metric is what dbt itself has parsed."""
+    defined = load_metrics()
+    assert set(defined) == {metric["name"] for metric in manifest["metrics"].values()}
+    measures = {
+        measure["name"]: (measure, model["node_relation"]["alias"])
+        for model in manifest["semantic_models"].values()
+        for measure in model["measures"]
+    }
+    columns = {model["name"]: set(model["columns"]) for model in gold}
+    for metric in manifest["metrics"].values():
+        found = defined[metric["name"]]
+        assert (found.label, found.about) == (metric["label"], metric["description"].strip())
+        if metric["type"] == "simple":
+            measure, mart = measures[metric["type_params"]["measure"]["name"]]
+            text = f"{AGGREGATES[measure['agg']]}({measure['expr']})"
+            assert (found.mart, found.texts[mart]) == (mart, text)
+        else:
+            parts = [metric["type_params"][part]["name"] for part in ("numerator", "denominator")]
+            upper, lower = (defined[part].texts[found.mart] for part in parts)
+            assert found.texts[found.mart] == f"{upper} / {lower}"
+        for mart in found.texts:
+            assert set(found.of(mart).columns) <= columns[mart], (found.name, mart)
+
+
+def test_semantic_models_name_columns_of_their_marts(
+    manifest: dict[str, Any], gold: list[dict[str, Any]]
+) -> None:
+    columns = {model["name"]: set(model["columns"]) for model in gold}
+    for model in manifest["semantic_models"].values():
+        mart = model["node_relation"]["alias"]
+        assert {dimension["name"] for dimension in model["dimensions"]} <= columns[mart], mart
+        assert "tenant_id" in {dimension["name"] for dimension in model["dimensions"]}, mart
+
+
+def test_marts_that_share_a_metric_are_held_to_the_same_number(
+    manifest: dict[str, Any], gold: list[dict[str, Any]]
+) -> None:
+    """By a test ``same_total`` of dbt, directly or over others, or by being one SQL text."""
+    names = {model["unique_id"]: model["name"] for model in gold}
+    text = {model["name"]: text_of(model) for model in gold}
+    ties = set()
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "test" and node["test_metadata"]["name"] == "same_total":
+            said = node["test_metadata"]["kwargs"]
+            ours = (names[node["attached_node"]], said["column"])
+            ties.add(frozenset({ours, (said["to"].split("'")[1], said["to_column"])}))
+    for metric in load_metrics().values():
+        if " / " in metric.texts[metric.mart]:
+            continue
+        places = [(mart, metric.of(mart).columns[0]) for mart in metric.texts]
+        held = {places[0]}
+        for _ in places:
+            held |= {one for tie in ties if tie & held for one in tie}
+            held |= {one for one in places for other in held if text[one[0]] == text[other[0]]}
+        assert set(places) <= held, f"{metric.name}: nothing holds {set(places) - held} to it"

@@ -34,6 +34,7 @@ BRONZE = {
 SILVER = {
     "silver/experiments",
     "silver/int_arrivals",
+    "silver/int_days",
     "silver/int_experiment_events",
     "silver/int_sessions",
     "silver/int_user_days",
@@ -93,6 +94,7 @@ NOT_EXPECTED = {
     "silver/experiments",
     "silver/int_active_days",
     "silver/int_arrivals",
+    "silver/int_days",
     "silver/int_experiment_events",
     "silver/int_persons",
     "silver/int_touches",

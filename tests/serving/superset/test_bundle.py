@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from serving.metric import Metric, load_metrics
 from serving.superset.bundle import Bundle, label, render, unpivoted
 from serving.superset.definitions import Definitions
 from serving.superset.marts import Project
-from serving.superset.metric import Metric
 
 URI = "duckdb:////lake/catalog.duckdb?access_mode=read_only"
 
@@ -70,6 +70,10 @@ def test_descriptions_are_those_of_dbt(bundle: Bundle, project: Project) -> None
     assert said == {name: column.description for name, column in mart.columns.items()}
     visitors = next(one for one in dataset["metrics"] if one["metric_name"] == "visitors")
     assert mart.columns["visitor_count"].description in visitors["description"]
+    defined = load_metrics()["visitors"]
+    assert visitors["verbose_name"] == defined.label
+    assert visitors["description"].startswith(defined.about)
+    assert visitors["expression"] == defined.texts["fct_funnel"]
     dashboard = bundle.files["dashboards/marketing.yaml"]
     assert dashboard["description"] == project.exposures["marketing"].description
 

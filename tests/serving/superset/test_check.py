@@ -96,8 +96,10 @@ def changed_definitions(folder: Path, page: str, change: str, becomes: str) -> P
     ("page", "change", "becomes", "told"),
     [
         ("marketing.yaml", "kind: funnel", "kind: cake", r"marketing\.yaml: .*charts\.1\.kind"),
-        ("datasets.yaml", "sum(visitor_count)", "sum(visitor_count) * 2", "a metric is"),
-        ("datasets.yaml", "sum(visitor_count)", "(select 1)", "a metric is"),
+        ("datasets.yaml", "sum(people)", "sum(people) * 2", "a metric is"),
+        ("datasets.yaml", "sum(people)", "(select 1)", "a metric is"),
+        ("datasets.yaml", "[visitors,", "[visitor,", "gold.fct_funnel: .* no metric visitor"),
+        ("datasets.yaml", "[visitors,", "[revenue_usd,", "does not have the metric revenue_usd"),
         ("marketing.yaml", "width: 3", "width: wide", "valid integer"),
         ("marketing.yaml", "exposure: marketing", "exposure: [", "cannot be read"),
         ("marketing.yaml", "grain: hour", "grane: hour", "grane: Extra"),
