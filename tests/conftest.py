@@ -36,6 +36,36 @@ FOR_TESTS = {"LAKEWARD_TEST_KAFKA", "LAKEWARD_CACHE"}
 
 KafkaKind = Literal["embedded", "apache"]
 
+LONGEST_FIRST = (
+    "tests/lake/writer/test_model.py",
+    "tests/serving/superset/test_superset.py",
+    "tests/chaos/test_chaos.py",
+    "tests/orchestration/test_pipeline.py",
+    "tests/serving/test_publish.py",
+    "tests/lake/maintenance/test_models.py",
+    "tests/end_to_end/test_real_data.py",
+    "tests/orchestration/stack/test_up.py",
+    "tests/dbt/test_increments.py",
+    "tests/orchestration/stack/test_browser.py",
+    "tests/dbt/test_plain_dbt.py",
+    "tests/lake/writer/test_kill.py",
+    "tests/dbt/test_increments_equal_refresh.py",
+    "tests/dbt/test_at_the_same_time.py",
+    "tests/end_to_end/test_demo.py",
+    "tests/dbt/test_backfill.py",
+)
+"""Files that take more than a minute; `.ci/run` prints the slowest tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest files first, and the others in their order.
+
+    A process takes a whole file (``--dist loadfile``). One that takes minutes and comes last, as
+    ``tests/serving`` does by its name, would leave the other processes idle at the end.
+    """
+    rank = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

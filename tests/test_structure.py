@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST_FIRST
+
 ROOT = Path(__file__).parents[1]
 ORDER = ["ingest", "lake", "expectations", "serving", "orchestration", "lakeward"]
 BANNED_NAMES = {"utils", "helpers", "common", "manager", "base"}
@@ -62,3 +64,7 @@ def test_building_the_command_line_loads_no_library_of_the_lake() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert heavy & set(loaded.stdout.split()) == set()
+
+
+def test_the_files_that_are_run_first_are_there() -> None:
+    assert [name for name in LONGEST_FIRST if not (ROOT / name).is_file()] == []
