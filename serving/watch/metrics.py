@@ -100,7 +100,7 @@ FAILED_RULES: Final = Definition(
     ("layer", "severity"),
     "Expectations that failed in the newest run of their suite (ops.expectation_results).",
 )
-"""Rules of severity error stop what follows in Dagster."""
+"""By severity: `block` stops what follows in Dagster, `warn` is shown, `record` is only kept."""
 
 DISK_FREE: Final = Definition(
     "lakeward_lake_disk_free_bytes", "gauge", (), "Free bytes where LAKEWARD_HOME is."

@@ -15,7 +15,7 @@ import pytest
 
 from tests.ingest.collector.bronze import drain, rows
 from tests.ingest.collector.running import RunningCollector
-from tests.ingest.collector.sdks.installed import SdksUnavailableError, node_modules
+from tests.npm.installed import NpmUnavailableError, node_modules
 
 CHROMIUM = "/usr/bin/chromium"
 SDKS = Path(__file__).with_name("sdks")
@@ -31,8 +31,8 @@ def leave_out(reason: str) -> None:
 @pytest.fixture(scope="module")
 def modules() -> Path:
     try:
-        return node_modules()
-    except SdksUnavailableError as error:
+        return node_modules("segment-sdks", SDKS)
+    except NpmUnavailableError as error:
         leave_out(str(error))
         raise
 

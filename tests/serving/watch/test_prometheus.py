@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -24,32 +23,21 @@ import yaml
 from deltalake import write_deltalake
 
 from expectations.history import SCHEMA as RULES
-from ingest.collector import metrics as collector
 from ingest.errors import LakewardError
 from lake.tables import Lake
-from lake.writer import metrics as writer
 from serving.watch import metrics
 from serving.watch.dagster import ask_dagster
 from serving.watch.exporter import Exporter
 from serving.watch.reading import Sample, read
+from tests.grafana.dashboards import expressions
 from tests.ingest.collector.conftest import make_key
 from tests.ingest.collector.running import RunningCollector, environment_of
 from tests.kafka_servers.apache import free_ports
 
 ROOT: Final = Path(__file__).parents[3]
 PATIENCE_S: Final = 180.0
-DASHBOARDS: Final = sorted((ROOT / "docker/grafana/dashboards").glob("*.json"))
 NEEDS_DAGSTER: Final = {"min(lakeward_lake_dagster_up)"}
 """Asked of a real Dagster in tests/orchestration/stack/test_up.py."""
-
-
-def targets() -> list[str]:
-    return [
-        target["expr"]
-        for path in DASHBOARDS
-        for panel in json.loads(path.read_text())["panels"]
-        for target in panel.get("targets", ())
-    ]
 
 
 def fill_gold(lake: Lake, now: datetime) -> None:
@@ -95,7 +83,7 @@ def fill_gold(lake: Lake, now: datetime) -> None:
     checked = [
         {
             "run_id": f"r{n}", "checked_at": now - timedelta(minutes=9 - n), "layer": "gold",
-            "suite": "gold.fct_geo", "severity": "error", "success": success,
+            "suite": "gold.fct_geo", "severity": "block", "success": success,
         }
         for n, success in ((1, False), (1, False), (2, True), (2, False))
     ]  # fmt: skip
@@ -124,7 +112,7 @@ def test_the_numbers_are_sums_of_the_marts(tmp_path: Path) -> None:
         ("DE", "day"): 16, ("DE", "week"): 0, ("US", "day"): 4, ("US", "week"): 80,
     }  # fmt: skip
     assert found[metrics.ANOMALIES, "event_count", "drop", "critical"] == 1
-    assert found[metrics.FAILED_RULES, "gold", "error"] == 1, "of the newest run"
+    assert found[metrics.FAILED_RULES, "gold", "block"] == 1, "of the newest run"
     assert found[metrics.GOLD_NEWEST, "app_events"] == now.timestamp()
     assert found[metrics.TABLE_ROWS, "gold", "fct_metrics_60m"] == 10
     write_deltalake(lake.uri("bronze", "app_events"), pa.table({"n": [1]}))
@@ -265,9 +253,9 @@ def test_every_panel_has_an_answer_from_the_running_stack(
             payload = {"event_id": "e", "event_type": "opened", "occurred_at": now}
             sent = [{"contract": "app_events", "payload": payload}, {"contract": "none"}]
             assert collecting.post("/analytics", sent, key).status_code in (200, 207)
-            expressions = set(targets()) - NEEDS_DAGSTER
-            assert len(expressions) > 30
-            wait(lambda: [one for one in expressions if not server.ask(one)], "no answer to")
+            asked = expressions() - NEEDS_DAGSTER
+            assert len(asked) > 30
+            wait(lambda: [one for one in asked if not server.ask(one)], "no answer to")
             assert server.ask(next(iter(NEEDS_DAGSTER))) == []
             groups = server.get("rules")["groups"]
             wait(
@@ -282,40 +270,3 @@ def test_every_panel_has_an_answer_from_the_running_stack(
             assert sum(len(group["rules"]) for group in groups) > 12
             anomalies = 'ALERTS{alertname="TrafficAnomaly",alertstate="firing"}'
             wait(lambda: None if server.ask(anomalies) else "quiet", "the alert")
-
-
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_a_dashboard_is_provisioned_as_grafana_wants_it(path: Path) -> None:
-    board = json.loads(path.read_text())
-    source = yaml.safe_load(
-        (ROOT / "docker/grafana/provisioning/datasources/prometheus.yml").read_text()
-    )["datasources"][0]
-    assert board["uid"].startswith("lakeward-")
-    assert board["title"]
-    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
-    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
-    taken: set[tuple[int, int]] = set()
-    for panel in panels:
-        assert panel["title"]
-        assert panel["description"], panel["title"]
-        assert panel["type"] in ("timeseries", "stat", "bargauge")
-        for target in panel["targets"]:
-            assert target["datasource"] == {"type": source["type"], "uid": source["uid"]}
-        at = panel["gridPos"]
-        cells = {
-            (x, y)
-            for x in range(at["x"], at["x"] + at["w"])
-            for y in range(at["y"], at["y"] + at["h"])
-        }
-        assert at["x"] + at["w"] <= 24
-        assert not cells & taken, f"{panel['title']} lies over another panel"
-        taken |= cells
-
-
-def test_every_metric_of_a_rule_or_panel_is_a_documented_one() -> None:
-    known = {
-        one.name for one in (*writer.DEFINITIONS, *collector.DEFINITIONS, *metrics.DEFINITIONS)
-    }
-    text = (ROOT / "docker/prometheus/alerts.yml").read_text() + "\n".join(targets())
-    named = set(re.findall(r"\blakeward_(?:writer|collector|lake)_[a-z_]+", text))
-    assert {name.removesuffix("_bucket") for name in named} <= known

@@ -1,0 +1,1 @@
+"""Packages of npm that tests need."""
