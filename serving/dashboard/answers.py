@@ -30,6 +30,8 @@ class Question:
     sql: str
     parameters: Mapping[str, object]
     reads: Sequence[str]
+    also: Sequence[str] = ()
+    """Tables that it reads where they are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +52,27 @@ class Answers:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Key, Future[Answer]] = OrderedDict()
 
-    def versions(self, reads: Sequence[str]) -> tuple[TableVersion, ...]:
-        """Return the newest versions of tables.
+    def versions(self, reads: Sequence[str], also: Sequence[str] = ()) -> tuple[TableVersion, ...]:
+        """Return the newest versions of tables, and of those of ``also`` that are there.
 
         Raises:
-            MissingTableError: one is not there.
-            LakePathError: one cannot be read.
+            MissingTableError: one of ``reads`` is not there.
+            LakePathError: there is no lake, or a table cannot be read.
         """
         try:
-            return tuple(self._versions.of(table) for table in reads)
+            found = [self._versions.of(table) for table in reads]
+            there = [self._versions.of_if_there(table) for table in also]
+            return (*found, *(one for one in there if one is not None))
         except (DeltaError, OSError) as error:
             raise LakePathError(f"a table cannot be read: {in_one_line(error)}") from error
+
+    def why_not_live(self, view: str) -> str | None:
+        """Return why a live view cannot be asked now, in words; None: it can.
+
+        Raises:
+            LakePathError: there is no lake.
+        """
+        return self._sessions.why_not_live(view)
 
     def ask(self, question: Question) -> Answer:
         """Return the answer for the newest versions; two who ask the same wait for one query.
@@ -71,7 +83,7 @@ class Answers:
             QueryError: the query fails.
             SlowQueryError: it took longer than ``LONGEST_S``.
         """
-        versions = self.versions(question.reads)
+        versions = self.versions(question.reads, question.also)
         key = (
             question.sql,
             tuple(sorted(question.parameters.items())),

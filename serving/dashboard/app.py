@@ -28,12 +28,13 @@ from starlette.types import Lifespan
 
 from ingest.errors import LakewardError
 from lake.errors import LakePathError, MissingTableError
-from serving.dashboard.desk import Desk
+from serving.dashboard.desk import Desk, Standing
 from serving.dashboard.errors import BusyError, FilterError, SlowQueryError
 from serving.dashboard.filters import DATES, Filters, read_filters
 from serving.dashboard.guard import Guard
+from serving.dashboard.page import Page
 from serving.dashboard.pages import PAGES
-from serving.dashboard.panel import Page, Panel
+from serving.dashboard.panel import Panel
 from serving.dashboard.versions import TableVersion
 
 PANELS: Final = {panel.name: (page, panel) for page in PAGES for panel in page.panels}
@@ -111,11 +112,14 @@ class Dashboard:
         """The rows of a panel, or that they are those that the browser has."""
         page, panel = self._panel_of(request)
         filters = self._filters(request, page)
-        tag = _tag(panel, filters, await self._desk.versions(page, panel))
+        standing = await self._desk.standing(page, panel)
+        tag = _tag(panel, filters, standing)
         headers = {"etag": tag, "cache-control": "private, no-cache"}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         found = await self._desk.panel(page, panel, filters)
+        if found.note != standing.note:
+            del headers["etag"]  # what failed just now is to be asked again
         body = {
             "columns": [
                 {"name": one.name, "label": one.label, "form": one.form} for one in panel.columns
@@ -125,6 +129,7 @@ class Dashboard:
             "tables": [_told(one) for one in found.answer.versions],
             "period": [found.period.first, found.period.last] if page.has_dates else None,
             "unheeded": panel.unheeded(filters),
+            "note": found.note,
         }
         return Response(
             orjson.dumps(body, default=_number, option=orjson.OPT_UTC_Z),
@@ -247,8 +252,9 @@ def _status(error: LakewardError) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _tag(panel: Panel, filters: Filters, versions: Sequence[TableVersion]) -> str:
-    known = repr((panel, filters, [(one.id, one.version) for one in versions]))
+def _tag(panel: Panel, filters: Filters, standing: Standing) -> str:
+    versions = [(one.table, one.id, one.version) for one in standing.versions]
+    known = repr((panel, filters, versions, standing.note))
     return f'"{hashlib.sha256(known.encode()).hexdigest()[:32]}"'
 
 

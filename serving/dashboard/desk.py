@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,11 +11,16 @@ from datetime import date
 from typing import Any, Final, TypeVar
 
 from ingest.errors import LakewardError
+from lake.errors import QueryError
 from serving.dashboard.answers import Answer, Answers, Question
 from serving.dashboard.errors import BusyError
 from serving.dashboard.filters import Filters, Period
-from serving.dashboard.panel import Page, Panel
+from serving.dashboard.mart import Mart
+from serving.dashboard.page import Page
+from serving.dashboard.panel import Panel
 from serving.dashboard.versions import TableVersion
+
+logger = logging.getLogger(__name__)
 
 THREADS: Final = 4
 WAITING: Final = 64
@@ -24,11 +30,22 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What a panel's answer depends on besides its filters."""
+
+    versions: tuple[TableVersion, ...]
+    note: str | None
+    """Why the live view is left for the last build; None: it is asked, or there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class PanelAnswer:
     """The rows of a panel, and the days they are of."""
 
     answer: Answer
     period: Period
+    note: str | None
+    """As in ``Standing``; another one than there when the live view failed just now."""
 
 
 class Desk:
@@ -49,10 +66,9 @@ class Desk:
         """
         return await self._in_a_thread(lambda: self._panel(page, panel, filters))
 
-    async def versions(self, page: Page, panel: Panel) -> tuple[TableVersion, ...]:
-        """Return the versions of the tables that a panel's answer depends on."""
-        reads = (*panel.mart.reads(self._has_live), *panel.also_reads, page.newest[0])
-        return await self._in_a_thread(lambda: self._answers.versions(reads))
+    async def standing(self, page: Page, panel: Panel) -> Standing:
+        """Return what a panel's answer would depend on now."""
+        return await self._in_a_thread(lambda: self._standing(page, panel))
 
     async def options(self, page: Page, filters: Filters) -> dict[str, list[str]]:
         """Return the values that each filter of a page offers; none where there is no table."""
@@ -81,8 +97,30 @@ class Desk:
 
     def _panel(self, page: Page, panel: Panel, filters: Filters) -> PanelAnswer:
         period = self._period(page, filters)
-        question = panel.question(filters, period, has_live=self._has_live)
-        return PanelAnswer(self._answers.ask(question), period)
+        is_live, note = self._basis(panel.mart)
+        question = panel.question(filters, period, is_live=is_live)
+        try:
+            return PanelAnswer(self._answers.ask(question), period, note)
+        except QueryError as error:
+            if not is_live:
+                raise
+            logger.warning("live_view_failed", extra={"panel": panel.name, "error": error.message})
+            note = f"{panel.mart.name} cannot be read now: {error.message}"
+        question = panel.question(filters, period, is_live=False)
+        return PanelAnswer(self._answers.ask(question), period, note)
+
+    def _standing(self, page: Page, panel: Panel) -> Standing:
+        is_live, note = self._basis(panel.mart)
+        reads = (panel.mart.reads, *panel.also_reads, page.newest[0])
+        also = panel.mart.also_reads(is_live=is_live)
+        return Standing(self._answers.versions(reads, also), note)
+
+    def _basis(self, mart: Mart) -> tuple[bool, str | None]:
+        """Tell whether to ask the live view of a mart, and why not where one would expect it."""
+        if not (mart.has_view and self._has_live):
+            return False, None
+        why = self._answers.why_not_live(mart.name)
+        return why is None, why
 
     def _period(self, page: Page, filters: Filters) -> Period:
         newest: Any = self._answers.ask(page.newest_day()).rows[0][0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,6 +31,8 @@ class _Opened:
     reader: LakeReader
     tables: frozenset[str]
     built: tuple[str, int] | None
+    live: Mapping[str, str | None]
+    """Its live views, and those that could not be made with the reason."""
     users: int = 0
     is_old: bool = False
     looked_at: float = field(default=0.0)
@@ -76,6 +78,19 @@ class Sessions:
                 self._running.discard(reader)
             self._give_back(opened)
 
+    def why_not_live(self, view: str) -> str | None:
+        """Return why ``live.<name>`` is not in the session of now, in words; None: it is.
+
+        Raises:
+            LakePathError: there are no tables yet.
+            QueryError: DuckDB cannot be started.
+        """
+        opened = self._current(())
+        self._give_back(opened)
+        if view in opened.live:
+            return opened.live[view]
+        return opened.live.get(SCHEMA) or f"the lake has no view {view}; `lakeward build` makes it"
+
     def close(self) -> None:
         """Stop the queries that run, and end the session."""
         with self._lock:
@@ -112,10 +127,9 @@ class Sessions:
             known.looked_at = self._clock()
             return
         reader = self._open_reader()
-        if reader.has_live:
-            reader.columns(f"select 1 from (show all tables) where schema = '{SCHEMA}'")
+        live = _live_views(reader) if reader.has_live else {}
         with self._lock:
-            self._opened = _Opened(reader, tables, built, looked_at=self._clock())
+            self._opened = _Opened(reader, tables, built, live, looked_at=self._clock())
         if known is not None:
             self._retire(known)
 
@@ -139,3 +153,14 @@ class Sessions:
             is_unused = opened.users == 0
         if is_unused:
             opened.reader.close()
+
+
+def _live_views(reader: LakeReader) -> dict[str, str | None]:
+    """Make the live views of a session; return their names, and why others could not be made."""
+    names = f"select schema || '.' || name from (show all tables) where schema = '{SCHEMA}'"
+    reader.columns(names)  # the first query that names the schema makes its views
+    made: dict[str, str | None] = {str(row[0]): None for row in reader.rows()}
+    for gone in reader.left_out:
+        if gone.layer == SCHEMA:
+            made[SCHEMA if gone.name == SCHEMA else f"{SCHEMA}.{gone.name}"] = gone.reason
+    return made

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from lake.as_of import commit_time
 from lake.errors import MissingTableError
+from lake.inventory import require_tables
 from lake.tables import Lake, Layer
 
 FRESH_S: Final = 1.0
@@ -44,6 +45,7 @@ class Versions:
 
         Raises:
             MissingTableError: there is no such table yet.
+            LakePathError: there is no table at all.
             DeltaError, OSError: it cannot be read.
         """
         now = self._clock()
@@ -56,9 +58,22 @@ class Versions:
             self._known[table] = (now, found)
         return found
 
+    def of_if_there(self, table: str) -> TableVersion | None:
+        """Return the newest version of a table; None when there is none.
+
+        Raises:
+            LakePathError: there is no lake.
+            DeltaError, OSError: it cannot be read.
+        """
+        try:
+            return self.of(table)
+        except MissingTableError:
+            return None
+
     def _look_up(self, table: str) -> TableVersion:
         layer, _, name = table.partition(".")
         if not self._lake.exists(cast("Layer", layer), name):
+            require_tables(self._lake)
             made_by = "`lakeward check`" if layer == "ops" else "`lakeward build`"
             if layer == "bronze":
                 made_by = "`lakeward write`"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,16 @@ from deltalake import write_deltalake
 
 from lake.tables import Lake
 from lake.tenant_share import share_of
+from serving.dashboard import answers, app
 from serving.dashboard.pages import LIVE, PAGES
 from serving.dashboard.server import Wishes, build
+from tests.chromium import chromium_page
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it would rather have httpx2, which nothing else needs
     from starlette.testclient import TestClient
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = "/usr/bin/chromium"
 NOW = datetime(2026, 3, 11, 12, tzinfo=UTC)
 CHECKS = (
     "checked_at timestamptz, suite varchar, table_name varchar, rule varchar, severity varchar, "
@@ -206,13 +208,37 @@ def test_csv_is_what_the_panel_shows_with_every_digit(everybody: TestClient) -> 
     assert "web_numbers_2026-02-25_2026-03-10.csv" in told.headers["content-disposition"]
 
 
-def test_a_lake_without_tables_says_what_to_do(tmp_path: Path) -> None:
+def test_without_a_lake_it_says_so_and_without_a_build_what_to_do(tmp_path: Path) -> None:
     with client(tmp_path) as made:
         assert made.get("/web").status_code == 200
-        told = made.get("/panels/web_funnel.json")
-        assert told.status_code == 404
-        assert "not there yet" in told.json()["message"]
-        assert "lakeward build" in told.json()["hint"]
+        for address in ("/panels/web_funnel.json", "/panels/live_numbers.csv", "/freshness.json"):
+            told = made.get(address)
+            assert told.status_code == 503, told.text
+            assert "there are no tables in the lake" in told.json()["message"]
+            assert "lakeward write" in told.json()["hint"]
+        rows = duckdb.sql("select 'acme' as tenant_id").to_arrow_table()
+        write_deltalake(Lake(str(tmp_path / "lake")).uri("bronze", "clickstream"), rows)
+        for address in ("/panels/web_funnel.json", "/panels/live_numbers.json"):
+            told = made.get(address)
+            assert told.status_code == 404, told.text
+            assert "not there yet" in told.json()["message"]
+            assert "lakeward build" in told.json()["hint"]
+
+
+def test_a_query_that_takes_too_long_is_ended_and_the_next_one_answered(
+    everybody: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "select count(*) as n from {source}, range(100000000) a, range(100000) b where {where}"
+    page, usual = app.PANELS["web_funnel"]
+    slow = replace(usual, name="slow", sql=sql, columns=())
+    monkeypatch.setitem(app.PANELS, "slow", (replace(page, panels=(slow,)), slow))
+    monkeypatch.setattr(answers, "LONGEST_S", 0.3)
+    for _ in range(2):  # a failure is not remembered
+        told = everybody.get("/panels/slow.json")
+        assert told.status_code == 504, told.text
+        assert "took longer than 0.3 s and was ended" in told.json()["message"]
+    monkeypatch.setattr(answers, "LONGEST_S", 120.0)
+    assert first_row(everybody, "/panels/web_funnel.json")["visitor_count"] == 220
 
 
 def test_no_foreign_page_reads_it(everybody: TestClient) -> None:
@@ -224,29 +250,7 @@ def test_no_foreign_page_reads_it(everybody: TestClient) -> None:
     assert everybody.post("/panels/web_numbers.json").status_code == 405
 
 
-@pytest.fixture
-def page() -> Iterator[Any]:
-    """A page of Debian's chromium."""
-    if not Path(CHROMIUM).exists():
-        reason = f"the browser test is left out: {CHROMIUM} is missing (apt-get install chromium)"
-        if os.environ.get("LAKEWARD_REQUIRE_BROWSER", "0") not in ("", "0"):
-            pytest.fail(f"LAKEWARD_REQUIRE_BROWSER is set, but {reason}", pytrace=False)
-        pytest.skip(reason)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--no-first-run"]
-        )
-        yield browser.new_page(viewport={"width": 1440, "height": 960})
-        browser.close()
-
-
-def test_a_browser_shows_each_page_without_an_error_and_filters_and_exports(
-    home: Path, page: Any
-) -> None:
+def test_a_browser_shows_each_page_without_an_error_and_filters_and_exports(home: Path) -> None:
     command = [sys.executable, "-m", "lakeward", "dashboard", "--port", "0", "--tenant", "acme"]
     environment = {**os.environ, "LAKEWARD_HOME": str(home), "COLUMNS": "200"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
@@ -254,7 +258,8 @@ def test_a_browser_shows_each_page_without_an_error_and_filters_and_exports(
             assert server.stderr is not None
             found = re.search(r"http://\S+", server.stderr.readline())
             assert found is not None
-            look_at_each_page(page, found.group(0))
+            with chromium_page() as page:
+                look_at_each_page(page, found.group(0))
         finally:
             server.send_signal(signal.SIGINT)
         assert server.wait(timeout=60) == 0

@@ -23,10 +23,12 @@ function shape(parent, name, attributes, text) {
   return made;
 }
 
-export function draw(kind, body, data) {
+export function draw(kind, body, title, data) {
   const drawers = { numbers, lines, bars, heatmap, funnel, table };
+  const had = body.querySelector(":focus")?.className;
   body.replaceChildren();
-  drawers[kind](body, data);
+  drawers[kind](body, { ...data, title });
+  if (had) body.getElementsByClassName(had)[0]?.focus(); // drawn anew under somebody's hands
 }
 
 // --- numbers ---------------------------------------------------------------------------------
@@ -104,21 +106,44 @@ function legend(body, series) {
   body.append(listed);
 }
 
-function hover(drawn, seen, tell, leave) {
-  const tip = make("div", { class: "tip", hidden: "" });
+// Tells the values of a place, by pointer or by arrow keys; in a grid, row is how many lie side by side.
+function hover(drawn, { count, row }, seen, tell, leave) {
+  const tip = make("div", { class: "tip", role: "status", hidden: "" });
+  let at = null;
   drawn.holder.append(tip);
+  drawn.holder.tabIndex = 0;
+  drawn.holder.setAttribute("role", "group");
+  drawn.holder.setAttribute("aria-label", `${drawn.svg.getAttribute("aria-label")}; arrow keys tell the values`);
+  const show = (index) => {
+    at = index;
+    const { x, words } = tell(index);
+    tip.hidden = false;
+    tip.replaceChildren(...words);
+    const wide = tip.offsetWidth;
+    const left = x + wide + 24 > drawn.width ? x - wide - 12 : x + 12;
+    tip.style.left = `${Math.max(0, Math.min(left, drawn.width - wide))}px`;
+    tip.style.top = `${drawn.svg.offsetTop ?? 0}px`;
+  };
+  const hide = () => { at = null; tip.hidden = true; leave(); };
   drawn.holder.addEventListener("pointermove", (event) => {
     const box = drawn.svg.getBoundingClientRect();
     const index = seen((event.clientX - box.left) * (drawn.width / box.width), event.clientY - box.top);
-    if (index === null) return;
-    const { x, words } = tell(index);
-    tip.replaceChildren(...words);
-    tip.hidden = false;
-    const wide = tip.offsetWidth;
-    tip.style.left = `${Math.max(0, x + wide + 24 > drawn.width ? x - wide - 12 : x + 12)}px`;
-    tip.style.top = `${drawn.svg.offsetTop ?? 0}px`;
+    if (index !== null) show(index);
   });
-  drawn.holder.addEventListener("pointerleave", () => { tip.hidden = true; leave(); });
+  drawn.holder.addEventListener("pointerleave", hide);
+  drawn.holder.addEventListener("blur", hide);
+  const moves = {
+    ArrowLeft: (n) => n - 1, ArrowRight: (n) => n + 1, Home: () => 0, End: () => count - 1,
+    ...(row && { ArrowUp: (n) => n - row, ArrowDown: (n) => n + row }),
+  };
+  drawn.holder.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") hide();
+    const move = moves[event.key];
+    if (!move) return;
+    event.preventDefault();
+    const next = at === null && event.key !== "Home" ? count - 1 : move(at ?? 0);
+    if (next >= 0 && next < count) show(next);
+  });
 }
 
 function words(head, series, index) {
@@ -154,9 +179,9 @@ function lines(body, data) {
     });
     shape(group, "path", { d: path });
   });
-  drawn.svg.setAttribute("aria-label", `${series.map((one) => one.label).join(", ")} from ${write(moments[0], at.form)} to ${write(moments.at(-1), at.form)}`);
+  drawn.svg.setAttribute("aria-label", `${data.title}: ${series.map((one) => one.label).join(", ")} from ${write(moments[0], at.form)} to ${write(moments.at(-1), at.form)}`);
   const cursor = shape(drawn.svg, "line", { class: "cursor", y1: EDGE.top, y2: HEIGHT - EDGE.bottom, visibility: "hidden" });
-  hover(drawn, nearest(times, x), (index) => {
+  hover(drawn, { count: times.length }, nearest(times, x), (index) => {
     const place = x(times[index]);
     cursor.setAttribute("x1", place);
     cursor.setAttribute("x2", place);
@@ -181,9 +206,9 @@ function bars(body, data) {
     class: "bar", x: x(times[index]) - wide / 2, width: wide, rx: Math.min(2, wide / 4),
     y: drawn.y(value ?? 0), height: Math.max(0, HEIGHT - EDGE.bottom - drawn.y(value ?? 0)),
   }));
-  drawn.svg.setAttribute("aria-label", `${only.label} from ${write(moments[0], at.form)} to ${write(moments.at(-1), at.form)}`);
+  drawn.svg.setAttribute("aria-label", `${data.title}: ${only.label} from ${write(moments[0], at.form)} to ${write(moments.at(-1), at.form)}`);
   const off = () => made.forEach((bar) => bar.classList.remove("on"));
-  hover(drawn, nearest(times, x), (index) => {
+  hover(drawn, { count: times.length }, nearest(times, x), (index) => {
     off();
     made[index].classList.add("on");
     return { x: x(times[index]), words: words(write(moments[index], at.form), series, index) };
@@ -192,7 +217,7 @@ function bars(body, data) {
 
 // --- heatmap ---------------------------------------------------------------------------------
 
-function heatmap(body, { columns, records }) {
+function heatmap(body, { title, columns, records }) {
   const [dayColumn, hourColumn, measure] = columns;
   const known = new Map(records.map((row) => [`${row[dayColumn.name]}/${row[hourColumn.name]}`, row[measure.name]]));
   const most = Math.max(...known.values());
@@ -203,7 +228,7 @@ function heatmap(body, { columns, records }) {
   const height = high * 7 + 22;
   const holder = make("div", { class: "chart" });
   body.append(holder);
-  const svg = shape(holder, "svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": `${measure.label} by day of the week and hour` });
+  const svg = shape(holder, "svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": `${title}: ${measure.label} by day of the week and hour` });
   const cells = [];
   DAYS.forEach((name, row) => {
     shape(svg, "text", { x: 0, y: row * high + high / 2 + 4 }, name);
@@ -218,7 +243,7 @@ function heatmap(body, { columns, records }) {
   for (let hour = 0; hour < 24; hour += 3) {
     shape(svg, "text", { x: left + (hour + 0.5) * cell, y: height - 5, "text-anchor": "middle" }, `${String(hour).padStart(2, "0")}h`);
   }
-  hover({ holder, svg, width }, (x, y) => {
+  hover({ holder, svg, width }, { count: 168, row: 24 }, (x, y) => {
     const row = Math.floor(y / high);
     const hour = Math.floor((x - left) / cell);
     return row >= 0 && row < 7 && hour >= 0 && hour < 24 ? row * 24 + hour : null;
@@ -249,7 +274,7 @@ function funnel(body, { columns, records }) {
 
 const isText = (column) => ["text", "day", "moment"].includes(column.form);
 
-function table(body, { columns, records }) {
+function table(body, { title, columns, records }) {
   const rows = make("tbody");
   const fill = (listed) => rows.replaceChildren(...listed.map((row) => make("tr", {}, ...columns.map((one) =>
     make("td", isText(one) ? {} : { class: "n" }, write(row[one.name], one.form))))));
@@ -266,7 +291,7 @@ function table(body, { columns, records }) {
     return head;
   });
   fill(records);
-  body.append(make("div", { class: "rows" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), rows)));
+  body.append(make("div", { class: "rows", tabindex: "0", role: "region", "aria-label": `${title}, ${records.length} rows` }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), rows)));
 }
 
 function order(a, b, isUp) {

@@ -6,7 +6,7 @@ import { moment, span } from "./format.js";
 const { refresh, query } = document.body.dataset;
 const panels = [...document.querySelectorAll(".panel")].map((element) => ({
   element, name: element.id, kind: element.dataset.kind, body: element.querySelector(".body"),
-  foot: element.querySelector(".foot"), tag: null, data: null, width: 0,
+  title: element.querySelector("h2").textContent, note: element.querySelector(".note"), foot: element.querySelector(".foot"), tag: null, data: null, width: 0,
 }));
 
 async function ask(panel) {
@@ -18,12 +18,14 @@ async function ask(panel) {
   if (!answer.ok) {
     panel.tag = null;
     panel.data = null;
+    note(panel, null);
     say(panel, told.message, told.hint);
     return;
   }
   panel.tag = answer.headers.get("etag");
   panel.data = { columns: told.columns, records: told.rows.map((row) => Object.fromEntries(row.map((value, n) => [told.names[n], value]))) };
   panel.foot.textContent = foot(told);
+  note(panel, told.note);
   show(panel);
 }
 
@@ -34,6 +36,11 @@ function foot({ tables, unheeded }) {
   return `${first.table}, version ${first.version}${written}${ignored}`;
 }
 
+function note(panel, why) {
+  panel.note.hidden = !why;
+  panel.note.textContent = why ? `As of the last build, without newer events: ${why}` : "";
+}
+
 function show(panel) {
   const { columns, records } = panel.data;
   const isEmpty = records.length === 0 || (records.length === 1 && panel.kind === "numbers" && columns.every((one) => records[0][one.name] === null));
@@ -41,7 +48,7 @@ function show(panel) {
     say(panel, panel.name === "quality_failed" ? "No rule failed." : query ? "Nothing here for these filters." : "No rows yet.");
     return;
   }
-  draw(panel.kind, panel.body, panel.data);
+  draw(panel.kind, panel.body, panel.title, panel.data);
   panel.width = panel.body.clientWidth;
 }
 
@@ -91,12 +98,21 @@ new ResizeObserver(() => {
 
 const filters = document.getElementById("filters");
 
+// What was in use is in use again on the page that comes: who goes by keyboard stays where they were.
+const FOCUS = "lakeward-filter";
+
 function apply() {
+  if (document.activeElement?.name) sessionStorage.setItem(FOCUS, document.activeElement.name);
   for (const input of filters.elements) if (input.name && !input.value) input.disabled = true;
   filters.submit();
 }
 
-filters.addEventListener("change", apply);
+filters.addEventListener("change", ({ target }) => {
+  const isTyping = target.type === "date" && target.value && target.value < "2000"; // 0002, 0020, ...
+  if (!isTyping) apply();
+});
+filters.elements.namedItem(sessionStorage.getItem(FOCUS) ?? "")?.focus();
+sessionStorage.removeItem(FOCUS);
 filters.addEventListener("submit", (event) => { event.preventDefault(); apply(); });
 
 const presets = document.getElementById("presets");
