@@ -20,9 +20,9 @@ from serving.errors import DefinitionError
 from serving.superset.chart_params import params
 from serving.superset.check import problems
 from serving.superset.dashboard_layout import layout
-from serving.superset.definitions import Chart, Dashboard, Dataset, Definitions
+from serving.superset.definitions import Chart, Dashboard, Dataset, Definitions, FilterName
 from serving.superset.marts import Mart, Project
-from serving.superset.native_filters import native_filters
+from serving.superset.native_filters import hears, label_of, native_filters
 from serving.superset.query_context import query_context
 
 NAMESPACE: Final = UUID("6f9f0c0e-3b34-5d6a-9d0c-5c8f2f1f7a11")
@@ -187,7 +187,7 @@ class _Renderer:
         context = query_context(chart, dataset, form_data)
         return {
             "slice_name": chart.title,
-            "description": self._says(dataset, mart),
+            "description": f"{self._says(dataset, mart)}{self._not_filtered(dashboard, chart)}",
             "certified_by": CERTIFIED_BY,
             "certification_details": f"{dataset.table}; owner: {mart.owner}",
             "viz_type": form_data["viz_type"],
@@ -232,15 +232,21 @@ class _Renderer:
                     "chartsInScope": [],
                 },
                 "native_filter_configuration": native_filters(
-                    dashboard, self._columns_of, _dataset_uuid, first_id
+                    dashboard, self._hears, _dataset_uuid, first_id
                 ),
             },
             "version": "1.0.0",
             "is_managed_externally": True,
         }
 
-    def _columns_of(self, chart: Chart) -> set[str]:
-        return set(self._mart(self.definitions.datasets[chart.of]).columns)
+    def _hears(self, name: FilterName, chart: Chart) -> bool:
+        dataset = self.definitions.datasets[chart.of]
+        return hears(name, chart, dataset, self._mart(dataset).columns)
+
+    def _not_filtered(self, dashboard: Dashboard, chart: Chart) -> str:
+        """Say which filters of the dashboard leave a chart alone."""
+        deaf = [label_of(name) for name in dashboard.filters if not self._hears(name, chart)]
+        return f" Not filtered by: {', '.join(deaf)}." if deaf else ""
 
 
 def unpivoted(dataset: Dataset, mart: Mart) -> str:

@@ -1,17 +1,17 @@
 """The filters at the side of a dashboard.
 
 A filter reaches the charts whose mart has its column, and leaves the others alone, so that no chart
-shows a filter that it does not obey.
+shows a filter that it does not obey. Its description names the charts, and a chart's the filters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from serving.superset.chart_params import last_days
-from serving.superset.definitions import Chart, Dashboard, FilterName
+from serving.superset.definitions import Chart, Dashboard, Dataset, FilterName
 
 COLUMNS: Final[dict[FilterName, tuple[str, str, str]]] = {
     "tenant": ("tenant_id", "Tenant", "Whose events."),
@@ -23,35 +23,62 @@ COLUMNS: Final[dict[FilterName, tuple[str, str, str]]] = {
 """Filter: column, label, and what it means."""
 
 
+def label_of(name: FilterName) -> str:
+    """Return what a filter is called on a dashboard."""
+    return "Dates" if name == "dates" else COLUMNS[name][1]
+
+
+def hears(name: FilterName, chart: Chart, dataset: Dataset, columns: Container[str]) -> bool:
+    """Tell whether a filter reaches a chart.
+
+    Args:
+        name: the filter.
+        chart: the chart.
+        dataset: what it is of.
+        columns: those of the dataset.
+    """
+    if name == "dates":
+        return chart.last is None and dataset.time is not None
+    return COLUMNS[name][0] in columns
+
+
 def native_filters(
     dashboard: Dashboard,
-    columns_of: Callable[[Chart], set[str]],
+    hears: Callable[[FilterName, Chart], bool],
     uuid_of: Callable[[Chart], UUID],
     first_id: int,
 ) -> list[dict[str, Any]]:
     """Return ``native_filter_configuration``.
 
-    ``columns_of`` gives the columns of a chart's dataset, ``uuid_of`` the dataset's identity.
+    ``hears`` tells whether a filter reaches a chart, ``uuid_of`` the identity of its dataset.
     """
     charts = list(dashboard.charts())
     found = []
     for name in dashboard.filters:
+        reached = [chart for chart in charts if hears(name, chart)]
+        deaf = [first_id + at for at, chart in enumerate(charts) if not hears(name, chart)]
+        reach = _reach(charts, reached)
         if name == "dates":
-            deaf = [first_id + at for at, chart in enumerate(charts) if chart.last is not None]
-            found.append(_dates(dashboard, deaf))
-            continue
-        column = COLUMNS[name][0]
-        hears = [column in columns_of(chart) for chart in charts]
-        source = next(chart for chart, yes in zip(charts, hears, strict=True) if yes)
-        deaf = [first_id + at for at, yes in enumerate(hears) if not yes]
-        found.append(_values(dashboard, name, uuid_of(source), deaf))
+            found.append(_dates(dashboard, reach, deaf))
+        else:
+            found.append(_values(dashboard, name, uuid_of(reached[0]), reach, deaf))
     return found
 
 
-def _dates(dashboard: Dashboard, deaf: list[int]) -> dict[str, Any]:
+def _reach(charts: Sequence[Chart], reached: Sequence[Chart]) -> str:
+    """Say which charts a filter reaches, in the shorter way."""
+    others = [chart for chart in charts if chart not in reached]
+    if not others:
+        return "It reaches every chart."
+    is_rare = len(reached) < len(others)
+    titles = ", ".join(f"“{chart.title}”" for chart in (reached if is_rare else others))
+    return f"It reaches {titles} and no other chart." if is_rare else f"It leaves alone {titles}."
+
+
+def _dates(dashboard: Dashboard, reach: str, deaf: list[int]) -> dict[str, Any]:
     shown = last_days(dashboard.days)
     return {
-        **_any(dashboard, "dates", "Dates", "UTC days. Live charts show their own time.", deaf),
+        **_any(dashboard, "dates", f"UTC days. Live charts show their own time. {reach}", deaf),
         "filterType": "filter_time",
         "targets": [{}],
         "controlValues": {"enableEmptyFilter": False},
@@ -64,11 +91,11 @@ def _dates(dashboard: Dashboard, deaf: list[int]) -> dict[str, Any]:
 
 
 def _values(
-    dashboard: Dashboard, name: FilterName, dataset: UUID, deaf: list[int]
+    dashboard: Dashboard, name: FilterName, dataset: UUID, reach: str, deaf: list[int]
 ) -> dict[str, Any]:
-    column, label, meaning = COLUMNS[name]
+    column, _, meaning = COLUMNS[name]
     return {
-        **_any(dashboard, name, label, meaning, deaf),
+        **_any(dashboard, name, f"{meaning} {reach}", deaf),
         "filterType": "filter_select",
         "targets": [{"column": {"name": column}, "datasetUuid": str(dataset)}],
         "controlValues": {
@@ -83,12 +110,10 @@ def _values(
     }
 
 
-def _any(
-    dashboard: Dashboard, name: str, label: str, meaning: str, deaf: list[int]
-) -> dict[str, Any]:
+def _any(dashboard: Dashboard, name: FilterName, meaning: str, deaf: list[int]) -> dict[str, Any]:
     return {
         "id": f"NATIVE_FILTER-{dashboard.exposure}-{name}",
-        "name": label,
+        "name": label_of(name),
         "description": meaning,
         "type": "NATIVE_FILTER",
         "cascadeParentIds": [],

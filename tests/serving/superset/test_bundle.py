@@ -95,18 +95,30 @@ def test_only_live_charts_are_asked_again_by_themselves(
         assert spared == set(boxes.values()) - live
 
 
-def test_a_filter_leaves_alone_the_charts_without_its_column(bundle: Bundle) -> None:
-    document = bundle.files["dashboards/product_and_channels.yaml"]
-    boxes = {
-        one["meta"]["chartId"]: one["meta"]["sliceName"]
-        for one in document["position"].values()
-        if isinstance(one, dict) and one["type"] == "CHART"
-    }
-    by_name = {one["name"]: one for one in document["metadata"]["native_filter_configuration"]}
-    assert list(by_name) == ["Dates", "Tenant", "Channel", "Event type"]
-    assert by_name["Tenant"]["scope"]["excluded"] == []
-    deaf = {boxes[one] for one in by_name["Event type"]["scope"]["excluded"]}
-    assert set(boxes.values()) - deaf == {"Events by channel", "Events by type"}
+def test_a_filter_leaves_alone_the_charts_without_its_column_and_both_say_so(
+    bundle: Bundle, definitions: Definitions
+) -> None:
+    said = {one["uuid"]: one["description"] for one in part(bundle, "charts")}
+    for dashboard in definitions.dashboards:
+        document = bundle.files[f"dashboards/{dashboard.exposure}.yaml"]
+        boxes = {
+            one["meta"]["chartId"]: one["meta"]
+            for one in document["position"].values()
+            if isinstance(one, dict) and one["type"] == "CHART"
+        }
+        for one in document["metadata"]["native_filter_configuration"]:
+            deaf = {boxes[number]["uuid"] for number in one["scope"]["excluded"]}
+            for box in boxes.values():
+                not_filtered = said[box["uuid"]].partition("Not filtered by: ")[2].rstrip(".")
+                assert (one["name"] in not_filtered.split(", ")) == (box["uuid"] in deaf)
+            assert deaf or one["description"].endswith("It reaches every chart.")
+        if dashboard.exposure == "product_and_channels":
+            by_name = {f["name"]: f for f in document["metadata"]["native_filter_configuration"]}
+            assert list(by_name) == ["Dates", "Tenant", "Channel", "Event type"]
+            reached = "It reaches “Events by channel”, “Events by type” and no other chart."
+            assert by_name["Event type"]["description"] == f"What happened. {reached}"
+            untimed = {boxes[n]["sliceName"] for n in by_name["Dates"]["scope"]["excluded"]}
+            assert untimed >= {"Active sessions", "Experiments"}
 
 
 def test_steps_are_the_columns_of_the_mart_unchanged(
