@@ -41,6 +41,7 @@ from ingest.generator.product import MEAN_EVENTS as MEAN_APP_EVENTS
 from ingest.generator.sessions import MEAN_EVENTS
 from ingest.generator.simulation import SHARES, VISIT_CONTRACTS
 from ingest.generator.sites import load_sites
+from lake.read import LakeReader
 from lake.schema import PARTITION_BY, bronze_schema, dead_letter_schema
 from lake.tables import DEAD_LETTERS, Lake
 from lake.writer.commit import Mark, Span, TransactionalTable
@@ -94,6 +95,33 @@ class History:
         self._journal = journal_of(self.lake)
         if self._journal.exists():
             self._go_on_from(json.loads(self._journal.read_text().splitlines()[-1]))
+
+    @classmethod
+    def after(cls, lake: Lake, a_day: int) -> History:
+        """Go on in a lake that has events: with later ones, whose numbers no earlier one has.
+
+        Whoever comes back among them may be one that never was there before.
+        """
+        with LakeReader(lake) as reader:
+            counts = {
+                name: reader.table(f"select count(*), max(_committed_at) from bronze.{name}")
+                for name in ("clickstream", "ad_events", "app_events")
+            }
+        rows = {name: int(found[0][0].as_py()) for name, found in counts.items()}
+        newest: datetime = counts["clickstream"][1][0].as_py()
+        return cls(
+            lake,
+            a_day,
+            _at=newest.astimezone(UTC) + timedelta(microseconds=1),
+            _visit=rows["clickstream"],
+            _ad=rows["ad_events"],
+            _app=rows["app_events"],
+        )
+
+    @property
+    def now(self) -> datetime:
+        """When the next event arrives, UTC."""
+        return self._at
 
     @property
     def total(self) -> int:

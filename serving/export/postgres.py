@@ -1,8 +1,9 @@
 """A mart as a table of PostgreSQL: made when missing, then kept the same by key.
 
 All in one transaction, so that whoever reads the table sees it as it was or as it is. Rows go by
-COPY into a staging table; what differs is inserted, updated or deleted. What an export selects is
-what it answers for: rows outside of the selection stay as they are.
+COPY into a staging table; what differs is inserted, updated or deleted, and no other row is touched
+or locked. A table that was just made has nothing to differ from, so its rows go straight into it.
+What an export selects is what it answers for: rows outside of the selection stay as they are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SCHEMES: Final = ("postgresql://", "postgres://")
 CONNECT_TIMEOUT_S: Final = 15
 CHUNK: Final = 1 << 20
 MARK: Final = "lakeward export of "
-STAGING: Final = "lakeward_staging"
+_STAGING: Final = sql.Identifier("lakeward_staging")
 TYPES: Final = {
     "VARCHAR": "text",
     "BOOLEAN": "boolean",
@@ -86,9 +87,14 @@ def load(
             cursor = connection.cursor()
             cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [table])
             was_made = _prepare(cursor, source, table, name, columns, recreate=recreate)
-            rows = _stage(cursor, source, name, on_progress)
-            inserted, updated = _upsert(cursor, source, name)
-            deleted = _delete(cursor, source, name, columns)
+            if was_made:
+                rows = inserted = _copy(cursor, source, name, on_progress)
+                updated = deleted = 0
+            else:
+                rows = _stage(cursor, source, name, on_progress)
+                updated = _update(cursor, source, name)
+                inserted = _insert(cursor, source, name)
+                deleted = _delete(cursor, source, name, columns)
             cursor.execute(
                 sql.SQL("comment on table {} is {}").format(
                     name, f"{MARK}{source.mart.label}, version {source.version}"
@@ -129,7 +135,7 @@ def _prepare(
     *,
     recreate: bool,
 ) -> bool:
-    """Make the table, or make sure that it is the one; tell whether it was made."""
+    """Make the table, as yet without its key, or make sure that it is the one; tell which."""
     found = cursor.execute(
         "select to_regclass(%s)::oid, obj_description(to_regclass(%s), 'pg_class')",
         [name.as_string(cursor), name.as_string(cursor)],
@@ -153,11 +159,7 @@ def _prepare(
         sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(kind))
         for column, kind in columns.items()
     ]
-    cursor.execute(
-        sql.SQL("create table {} ({}, primary key ({}))").format(
-            name, sql.SQL(", ").join(declared), _names(source.mart.key)
-        )
-    )
+    cursor.execute(sql.SQL("create table {} ({})").format(name, sql.SQL(", ").join(declared)))
     return True
 
 
@@ -195,61 +197,66 @@ def _stage(
     name: sql.Identifier,
     on_progress: Callable[[int, int], None],
 ) -> int:
-    staging = sql.Identifier(STAGING)
-    cursor.execute(sql.SQL("create temp table {} (like {}) on commit drop").format(staging, name))
+    cursor.execute(sql.SQL("create temp table {} (like {}) on commit drop").format(_STAGING, name))
+    rows = _copy(cursor, source, _STAGING, on_progress)
+    cursor.execute(sql.SQL("analyze {}").format(_STAGING))
+    return rows
+
+
+def _copy(
+    cursor: Cursor,
+    source: Source,
+    into: sql.Identifier,
+    on_progress: Callable[[int, int], None],
+) -> int:
+    """Fill an empty table, and give it its key, which is less work than to keep it row by row."""
     with tempfile.TemporaryDirectory(prefix="lakeward-export-") as folder:
         path = Path(folder) / "rows.csv"
         rows = source.write(path, "csv", "none")
         total, done = path.stat().st_size, 0
-        into = sql.SQL("copy {} ({}) from stdin (format csv, header)").format(
-            staging, _names(source.types)
+        command = sql.SQL("copy {} ({}) from stdin (format csv, header)").format(
+            into, _names(source.types)
         )
-        with path.open("rb") as written, cursor.copy(into) as copy:
+        with path.open("rb") as written, cursor.copy(command) as copy:
             while chunk := written.read(CHUNK):
                 copy.write(chunk)
                 done += len(chunk)
                 on_progress(done, total)
-    cursor.execute(sql.SQL("analyze {}").format(staging))
+    cursor.execute(
+        sql.SQL("alter table {} add primary key ({})").format(into, _names(source.mart.key))
+    )
     return rows
 
 
-def _upsert(cursor: Cursor, source: Source, name: sql.Identifier) -> tuple[int, int]:
+def _update(cursor: Cursor, source: Source, name: sql.Identifier) -> int:
     others = [column for column in source.types if column not in source.mart.key]
-    changes = sql.SQL(", ").join(
-        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in others
+    if not others:
+        return 0
+    changes, was, now = (
+        sql.SQL(", ").join(sql.SQL(each).format(sql.Identifier(column)) for column in others)
+        for each in ("{0} = s.{0}", "t.{0}", "s.{0}")
     )
-    was = sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(column)) for column in others)
-    now = sql.SQL(", ").join(
-        sql.SQL("excluded.{}").format(sql.Identifier(column)) for column in others
-    )
-    action = (
-        sql.SQL("update set {} where ({}) is distinct from ({})").format(changes, was, now)
-        if others
-        else sql.SQL("nothing")
-    )
-    row = cursor.execute(
+    cursor.execute(
         sql.SQL(
-            "with done as (insert into {name} as t ({columns}) select {columns} from {staging} "
-            "on conflict ({key}) do {action} returning (xmax = 0) as is_new) "
-            "select count(*) filter (where is_new), count(*) filter (where not is_new) from done"
-        ).format(
-            name=name,
-            columns=_names(source.types),
-            staging=sql.Identifier(STAGING),
-            key=_names(source.mart.key),
-            action=action,
-        )
-    ).fetchone()
-    assert row is not None
-    return int(row[0]), int(row[1])
+            "update {} as t set {} from {} as s where {} and ({}) is distinct from ({})"
+        ).format(name, changes, _STAGING, _same_key(source), was, now)
+    )
+    return cursor.rowcount
+
+
+def _insert(cursor: Cursor, source: Source, name: sql.Identifier) -> int:
+    cursor.execute(
+        sql.SQL(
+            "insert into {} ({columns}) select {columns} from {} as s "
+            "where not exists (select from {} as t where {})"
+        ).format(name, _STAGING, name, _same_key(source), columns=_names(source.types))
+    )
+    return cursor.rowcount
 
 
 def _delete(
     cursor: Cursor, source: Source, name: sql.Identifier, columns: Mapping[str, str]
 ) -> int:
-    same = sql.SQL(" and ").join(
-        sql.SQL("s.{0} = t.{0}").format(sql.Identifier(column)) for column in source.mart.key
-    )
     conditions = source.selection.conditions
     selected = [_condition(one, columns) for one in conditions]
     cursor.execute(
@@ -259,7 +266,7 @@ def _delete(
                 [
                     *selected,
                     sql.SQL("not exists (select from {} as s where {})").format(
-                        sql.Identifier(STAGING), same
+                        _STAGING, _same_key(source)
                     ),
                 ]
             ),
@@ -277,6 +284,12 @@ def _condition(one: Condition, columns: Mapping[str, str]) -> sql.Composed:
         sql.SQL(' collate "C"' if kind == "text" else ""),
         sql.SQL(one.operator),
         sql.SQL(kind),
+    )
+
+
+def _same_key(source: Source) -> sql.Composed:
+    return sql.SQL(" and ").join(
+        sql.SQL("s.{0} = t.{0}").format(sql.Identifier(column)) for column in source.mart.key
     )
 
 

@@ -16,6 +16,8 @@ from serving.publish.position import Position
 SILENCE_S: Final = 60.0
 """A broker that sends nothing for so long, not even the end of a partition, is away."""
 MESSAGES_AT_ONCE: Final = 10_000
+WAIT_S: Final = 0.05
+"""How long a batch may fill: it is waited for in full, also behind the last message of a topic."""
 
 
 def read_to_end(
@@ -48,7 +50,7 @@ def read_to_end(
         heard = time.monotonic()
         while left and not is_stopping():
             found: list[Message] = []
-            for message in consumer.consume(MESSAGES_AT_ONCE, timeout=0.5):
+            for message in consumer.consume(MESSAGES_AT_ONCE, timeout=WAIT_S):
                 error = message.error()
                 if error is None:
                     found.append(message)
