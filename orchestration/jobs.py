@@ -4,6 +4,8 @@ from __future__ import annotations
 
 BUILD_JOB = "build"
 """Checks bronze, builds silver and gold from what is new, checks both."""
+PUBLISH_JOB = "publish"
+"""Brings topics up to the tables of gold that they hold."""
 EVERYTHING_JOB = "everything"
 """The same, after draining what is in Kafka."""
 AUDIT_JOB = "audit"

@@ -7,6 +7,8 @@ from dagster import MetadataValue
 from lake.inventory import TableFacts, facts
 from lake.tables import Lake, Layer
 
+VERSION = "Delta version"
+
 
 def table_facts(lake: Lake, layer: Layer, name: str) -> TableFacts | None:
     """Return what the Delta log says of a table's head, None when there is no table yet."""
@@ -20,7 +22,7 @@ def table_metadata(lake: Lake, found: TableFacts | None) -> dict[str, MetadataVa
     if found is None:
         return {}
     metadata: dict[str, MetadataValue] = {
-        "Delta version": MetadataValue.int(found.version),
+        VERSION: MetadataValue.int(found.version),
         "bytes": MetadataValue.int(found.size_bytes),
         "files": MetadataValue.int(found.files),
         "dagster/uri": MetadataValue.text(lake.uri(found.layer, found.name)),

@@ -36,12 +36,14 @@ from orchestration.jobs import (
     EVERYTHING_JOB,
     LETTERS_JOB,
     MAINTAIN_JOB,
+    PUBLISH_JOB,
     SWEEP_JOB,
 )
 from orchestration.keys import PUBLISHED, table_key
 from orchestration.maintenance import compact_job, maintain_job
 from orchestration.models import MODEL_LAYERS, DbtCommand, model_assets
 from orchestration.publish import published_assets
+from orchestration.publish_sensor import publish_sensor
 from orchestration.settings import OrchestrationSettings
 from orchestration.tenants import provision_job
 from orchestration.topics import topic_specs
@@ -79,8 +81,8 @@ def wire(
         "silver": [name for name in models["silver"] if name in silver_expected(contracts)],
         "gold": models["gold"],
     }
+    published = AssetSelection.groups(PUBLISHED)
     everything = AssetSelection.all() - AssetSelection.assets(BACKFILL_KEY, REPORT_KEY)
-    built = AssetSelection.groups(*MODEL_LAYERS, *([PUBLISHED] if targets else []))
     return Definitions(
         executor=in_process_executor,
         assets=[
@@ -103,17 +105,21 @@ def wire(
         jobs=[
             define_asset_job(
                 BUILD_JOB,
-                selection=built
+                selection=AssetSelection.groups(*MODEL_LAYERS)
                 | AssetSelection.checks_for_assets(
                     *(table_key("bronze", table) for table in checked["bronze"])
                 ),
-                description="Checks bronze, builds silver and gold from what is new, checks both, "
-                "and publishes what changed.",
+                description="Checks bronze, builds silver and gold from what is new, checks both.",
             ),
             define_asset_job(
                 EVERYTHING_JOB,
-                selection=everything,
+                selection=everything - published,
                 description="Drains what is in Kafka now, then checks and builds everything.",
+            ),
+            define_asset_job(
+                PUBLISH_JOB,
+                selection=published,
+                description="Sends what changed in gold to the topics that hold its tables.",
             ),
             define_asset_job(
                 LETTERS_JOB,
@@ -129,7 +135,11 @@ def wire(
             deprovision_job(ingest, lake, lake_settings, contracts),
             sweep_job(ingest, lake, lake_settings, contracts),
         ],
-        sensors=[bronze_sensor(contracts, lake, settings), *alert_sensors(settings)],
+        sensors=[
+            bronze_sensor(contracts, lake, settings),
+            publish_sensor(targets, settings),
+            *alert_sensors(settings),
+        ],
         schedules=[
             _schedule("everything_hourly", EVERYTHING_JOB, settings.build_cron),
             _schedule("audit_daily", "audit", settings.audit_cron),

@@ -57,12 +57,14 @@ class Home:
         )
 
 
-def make_home(path: Path, serving: ServingSettings | None = None) -> Home:
+def make_home(
+    path: Path, serving: ServingSettings | None = None, broker: str | None = None
+) -> Home:
     """Return the definitions of a home, from its settings alone."""
     return Home(
         path,
         wire(
-            IngestSettings(_env_file=None, home=path),
+            IngestSettings(_env_file=None, home=path, bootstrap_servers=broker),
             LakeSettings(_env_file=None, home=path),
             OrchestrationSettings(_env_file=None, home=path),
             serving or ServingSettings(_env_file=None),

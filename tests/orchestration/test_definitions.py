@@ -209,6 +209,7 @@ def test_the_jobs_schedules_and_sensors_are_these(empty_home: Home) -> None:
         "forget_old_runs",
         "maintain",
         "provision_tenant",
+        "publish",
         "sweep_deprovisioned_tenants",
         "replay_dead_letters",
         "report_dead_letters",
@@ -222,13 +223,16 @@ def test_the_jobs_schedules_and_sensors_are_these(empty_home: Home) -> None:
         "forget_old_runs_daily": ("forget_old_runs", "50 3 * * *"),
         "sweep_deprovisioned_daily": ("sweep_deprovisioned_tenants", "15 2 * * *"),
     }
-    assert {s.name: s.job_name for s in repository.sensor_defs} == {"bronze_versions": "build"}
+    assert {s.name: s.job_name for s in repository.sensor_defs} == {
+        "bronze_versions": "build",
+        "published_topics": "publish",
+    }
 
 
-def test_a_build_checks_bronze_builds_silver_and_gold_and_publishes(empty_home: Home) -> None:
+def test_a_build_checks_bronze_and_builds_silver_and_gold(empty_home: Home) -> None:
     job = empty_home.defs.resolve_job_def("build")
     built = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
-    assert built == SILVER | GOLD | PUBLISHED
+    assert built == SILVER | GOLD
     checked = {key.asset_key.path[0] for key in job.asset_layer.asset_graph.asset_check_keys}
     assert checked == {"bronze", "silver", "gold"}
 
