@@ -30,8 +30,8 @@ import duckdb
 import numpy as np
 
 from benchmarks import report
-from benchmarks.models import Builder
 from benchmarks.report import Figure
+from benchmarks.rig.builder import Builder
 from benchmarks.rig.chart_queries import ChartAnswer, ChartQuery, ask, chart_queries, open_dashboard
 from benchmarks.rig.history import History
 from benchmarks.rig.linked_lake import linked_lake

@@ -198,9 +198,7 @@ def _stage(
     on_progress: Callable[[int, int], None],
 ) -> int:
     cursor.execute(sql.SQL("create temp table {} (like {}) on commit drop").format(_STAGING, name))
-    rows = _copy(cursor, source, _STAGING, on_progress)
-    cursor.execute(sql.SQL("analyze {}").format(_STAGING))
-    return rows
+    return _copy(cursor, source, _STAGING, on_progress)
 
 
 def _copy(
@@ -225,6 +223,7 @@ def _copy(
     cursor.execute(
         sql.SQL("alter table {} add primary key ({})").format(into, _names(source.mart.key))
     )
+    cursor.execute(sql.SQL("analyze {}").format(into))
     return rows
 
 
