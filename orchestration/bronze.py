@@ -13,6 +13,8 @@ from dagster import (
     FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
+    TableColumn,
+    TableSchema,
     multi_asset,
 )
 
@@ -20,6 +22,8 @@ from ingest.contracts.model import Contract
 from ingest.contracts.registry import ContractSet
 from ingest.settings import IngestSettings
 from lake import writer
+from lake.dbt_sources import duckdb_type
+from lake.schema import bronze_schema
 from lake.settings import LakeSettings
 from lake.tables import DEAD_LETTERS, Lake
 from orchestration.keys import table_key, topic_key
@@ -88,6 +92,7 @@ def bronze_assets(
 
 
 def _table(contract: Contract, freshness: FreshnessPolicy) -> AssetSpec:
+    columns = [TableColumn(one.name, duckdb_type(one.type)) for one in bronze_schema(contract)]
     return AssetSpec(
         key=table_key("bronze", contract.name),
         group_name=GROUP,
@@ -95,6 +100,7 @@ def _table(contract: Contract, freshness: FreshnessPolicy) -> AssetSpec:
         owners=dagster_owners(contract.owner),
         deps=[topic_key(contract.topic)],
         kinds=KINDS,
+        metadata={"dagster/column_schema": TableSchema(columns)},
         freshness_policy=freshness,
         code_version=contract.version,
         skippable=True,

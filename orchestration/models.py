@@ -23,8 +23,10 @@ from dagster import (
 from dagster_dbt import dbt_assets
 
 from lake.dbt_run import DbtResult, NodeResult, Progress, run_dbt
+from lake.errors import BuildError
 from lake.settings import LakeSettings
 from lake.tables import Lake, Layer
+from orchestration.column_lineage import Origins, lineage_metadata, load_lineage
 from orchestration.retries import BUILD_RETRIES
 from orchestration.table_metadata import table_facts, table_metadata
 from orchestration.translator import LayerTranslator
@@ -94,12 +96,24 @@ def _layer_assets(
     def models(context: AssetExecutionContext) -> Iterator[Event]:
         result = follow(context, dbt.stream(build_arguments(context)))
         lake = Lake(dbt.settings.root)
-        yield from events_of(context, result, lake)
+        lineage = lineage_of(context, manifest, dbt) if result.models() else {}
+        yield from events_of(context, result, lake, lineage)
         if layer == "gold":
             renew_catalog(context, lake, dbt.settings)
         raise_failures(result)
 
     return models
+
+
+def lineage_of(
+    context: AssetExecutionContext, manifest: Mapping[str, Any], dbt: DbtCommand
+) -> Mapping[str, Origins]:
+    """Return what the columns of each table are made of; without it a build is still a build."""
+    try:
+        return load_lineage(manifest, dbt.folder)
+    except (BuildError, OSError) as error:
+        context.log.warning(f"no column lineage: {error}")
+        return {}
 
 
 def renew_catalog(context: AssetExecutionContext, lake: Lake, settings: LakeSettings) -> None:
@@ -144,7 +158,12 @@ def follow(context: AssetExecutionContext, stream: Iterator[Progress | DbtResult
     raise Failure("dbt ended without a result")
 
 
-def events_of(context: AssetExecutionContext, result: DbtResult, lake: Lake) -> Iterator[Event]:
+def events_of(
+    context: AssetExecutionContext,
+    result: DbtResult,
+    lake: Lake,
+    lineage: Mapping[str, Origins],
+) -> Iterator[Event]:
     """Yield a materialization for each table that was built, a check result for each test."""
     assets = {_dbt_id(spec.metadata): spec.key for spec in context.assets_def.specs}
     checks = {
@@ -155,7 +174,10 @@ def events_of(context: AssetExecutionContext, result: DbtResult, lake: Lake) -> 
     for node in result.models():
         if node.is_good and node.unique_id in assets:
             key = assets[node.unique_id]
-            yield MaterializeResult(asset_key=key, metadata=_node_metadata(lake, node))
+            metadata = _node_metadata(lake, node)
+            if node.label in lineage:
+                metadata |= lineage_metadata(lineage[node.label])
+            yield MaterializeResult(asset_key=key, metadata=metadata)
     for node in result.tests():
         if node.status == "skipped":
             continue

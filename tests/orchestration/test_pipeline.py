@@ -78,6 +78,29 @@ def test_every_table_is_materialized_once_with_rows_bytes_and_version(
     assert len(seen) == len(everything.get_asset_materialization_events())
 
 
+def test_every_column_of_silver_and_gold_shows_what_it_is_made_of(
+    everything: ExecuteInProcessResult,
+) -> None:
+    leads: dict[str, dict[str, set[str]]] = {}
+    for event in everything.get_asset_materialization_events():
+        told = event.step_materialization_data.materialization.metadata
+        assert event.asset_key is not None
+        if "dagster/column_lineage" in told:
+            lineage = told["dagster/column_lineage"].value
+            leads[event.asset_key.to_user_string()] = {
+                column: {f"{dep.asset_key.path[-1]}.{dep.column_name}" for dep in deps}
+                for column, deps in lineage.deps_by_column.items()  # type: ignore[union-attr]
+            }
+    built = {key for key in materialized(everything) if key.startswith(("silver/", "gold/"))}
+    seeds = {"silver/sites", "silver/experiments"}
+    assert set(leads) == built - seeds, "sqlglot does not understand a model"
+    assert leads["gold/fct_revenue_daily"]["gross_usd"] == {
+        "stg_conversions.amount_usd",
+        "stg_conversions.is_purchase",
+    }
+    assert leads["silver/stg_conversions"]["amount_usd"] == {"conversions.amount_usd"}
+
+
 def test_all_checks_are_evaluated_and_sound_events_pass_them(
     everything: ExecuteInProcessResult,
 ) -> None:
