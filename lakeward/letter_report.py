@@ -92,7 +92,7 @@ def print_letter(row: dict[str, Any]) -> None:
         "tenant": row["tenant_id"] or "-",
         "in Kafka": _time(row["_appended_at"]),
         "in the lake": _time(row["_committed_at"]),
-        "outcome": f"{row['standing']}, {row['all_attempts']} tries",
+        "outcome": f"{row['standing']}, tries: {row['all_attempts']}",
     }
     for name, value in facts.items():
         console.print(Text(f"  {name:<12} "), Text(printable(str(value))), sep="", soft_wrap=True)

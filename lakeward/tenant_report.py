@@ -46,7 +46,8 @@ def print_tenant(record: TenantRecord, keys: Sequence[KeyRecord], now: datetime)
         "ip": tenant.privacy.ip,
         "user agent": tenant.privacy.user_agent,
         "quota": f"{quota.requests_per_second:g} requests/s, {quota.burst:,} at once"
-        + ("" if per_key is None else f", {per_key:g} requests/s a key"),
+        + ("" if per_key is None else f", {per_key:g} requests/s a key")
+        + ", in each collector",
     }
     for name, value in facts.items():
         console.print(f"  {name:<12} {value}", highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
@@ -20,6 +21,9 @@ from ingest.collector.readiness import Readiness
 from ingest.collector.segment_settings import SegmentSettings
 
 COLLECT = ["POST", "OPTIONS"]
+ANALYTICS: Final = "/analytics"
+EVENT_PATHS: Final = frozenset({ANALYTICS, *(path for path, _ in segment.PATHS)})
+"""The paths that take events."""
 
 
 class _Front:
@@ -84,7 +88,7 @@ def build_app(
         return JSONResponse(body, error.status_code, headers=error.headers)
 
     endpoints: dict[str, Collecting] = {
-        "/analytics": Analytics(parts, "/analytics"),
+        ANALYTICS: Analytics(parts, ANALYTICS),
         **{path: Segment(parts, path, kind) for path, kind in segment.PATHS},
     }
     routes: list[BaseRoute] = [

@@ -2,7 +2,8 @@
 
 uvicorn times out connections between two requests only: one that sends a byte of its head now and
 then would stay for ever. Here a request has to be complete in so many seconds; a sweep over the
-open connections looks once a second, which costs a request nothing.
+open connections looks once a second, which costs a request nothing. Small requests to the paths
+that take events are run without a task (``ingest.collector.eager``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from ingest.collector.eager import MOST_BYTES, EagerRequest
 
 MOST_HEAD_BYTES: Final = 32 * 1024
 SWEEP_SECONDS: Final = 1.0
@@ -31,6 +35,13 @@ class _JoiningTransport:
         self._transport = transport
         self._loop = loop
         self._parts: list[bytes] = []
+
+    def write_now(self, data: bytes) -> None:
+        if self._parts:
+            self._parts.append(data)
+            self._send()
+        else:
+            self._transport.write(data)
 
     def write(self, data: bytes) -> None:
         if not self._parts:
@@ -53,8 +64,14 @@ class _JoiningTransport:
 class BoundedHttpProtocol(HttpToolsProtocol):
     """One connection whose requests have to be complete in time."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, eager_paths: frozenset[str] = frozenset(), **kwargs: Any
+    ) -> None:
+        """Take what uvicorn gives, and the paths whose small POST requests need no task."""
         super().__init__(*args, **kwargs)
+        self._eager_paths = eager_paths
+        self._held: RequestResponseCycle | None = None
+        """A request that may need no task, until its body is whole."""
         self._began: float | None = None
         """When the request that is not complete yet began; None between requests."""
         self._head_bytes = 0
@@ -63,7 +80,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that connects has to send something."""
         self._began = self.loop.time()
-        super().connection_made(cast("asyncio.Transport", _JoiningTransport(transport, self.loop)))
+        self._joining = _JoiningTransport(transport, self.loop)
+        super().connection_made(cast("asyncio.Transport", self._joining))
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
@@ -84,6 +102,37 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """The request is whole: from here on it is ours to be quick."""
         self._began, self._is_head, self._head_bytes = None, True, 0
         super().on_message_complete()
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._run_eagerly(held)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        super().on_body(body)
+        if self._held is not None and len(self._held.body) > MOST_BYTES:
+            held, self._held = self._held, None
+            super()._start_asgi_task(held, self.app)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begin a request whose head is there; uvicorn calls it."""
+        if (
+            cycle.scope["path"] not in self._eager_paths
+            or cycle.scope["method"] != "POST"
+            or app is not self.app  # the one that says that there are too many connections
+            or cycle.waiting_for_100_continue
+            or len(cycle.body) > MOST_BYTES
+        ):
+            super()._start_asgi_task(cycle, app)
+        elif cycle.more_body:
+            self._held = cycle
+        else:  # it stood behind another one; not at once: a long row would be as deep a call
+            self.loop.call_soon(self._run_eagerly, cycle)
+
+    def _run_eagerly(self, cycle: RequestResponseCycle) -> None:
+        if self.flow.write_paused:  # the client does not read: wait for that in a task
+            super()._start_asgi_task(cycle, self.app)
+        elif not self.transport.is_closing():
+            EagerRequest(self.app, cycle, self._joining.write_now, self.loop).step()
 
     def end_if_slow(self, now: float, seconds: float) -> None:
         """Hang up on a client that has taken longer than ``seconds`` for its request."""

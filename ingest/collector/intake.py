@@ -56,6 +56,7 @@ class Intake:
         self._os = names.get("os")
         self._device_type = names.get("device_type")
         self._page_url = names.get("page_url")
+        self._latest: RequestContext | None = None
         self._added: _Added | None = None
         self._tags = tuple((tag, names[tag]) for tag in TAGS if tag in names)
 
@@ -104,13 +105,21 @@ class Intake:
     def _enrich(
         self, members: dict[str, Any], request: RequestContext, is_from_server: bool
     ) -> None:
-        added = self._added
-        if added is None or added.request is not request or added.is_from_server != is_from_server:
-            added = self._added = self._of_request(request, is_from_server)
-        claims_agent = self._user_agent is not None and members.get(self._user_agent) is not None
-        if claims_agent or (self._ip is not None and members.get(self._ip)):
+        if request is not self._latest:  # it may be the only event: nothing to work out for others
+            self._latest = request
+            self._add_claimed(members, request, is_from_server)
+        elif (self._user_agent is not None and members.get(self._user_agent) is not None) or (
+            self._ip is not None and members.get(self._ip)
+        ):
             self._add_claimed(members, request, is_from_server)
         else:
+            added = self._added
+            if (
+                added is None
+                or added.request is not request
+                or added.is_from_server != is_from_server
+            ):
+                added = self._added = self._of_request(request, is_from_server)
             members.update(added.always)
             for name, value in added.unless_given:
                 if name not in members:

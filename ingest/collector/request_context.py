@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final, Self
+from typing import Final, NamedTuple
 
 from ingest.tenants.model import WriteKey
 
@@ -16,9 +15,11 @@ HEADER_WRITE_KEY_NAME: Final = "lakeward-write-key-name"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
-    """One authenticated request."""
+class RequestContext(NamedTuple):
+    """One authenticated request.
+
+    A tuple for the same reason as ``ingest.collector.record.Record``: one is made for each.
+    """
 
     request_id: str
     key: WriteKey
@@ -39,7 +40,7 @@ class RequestContext:
         key: WriteKey,
         peer: str | None = None,
         user_agent: str | None = None,
-    ) -> Self:
+    ) -> RequestContext:
         """Return the context of a request that was received ``now``, in UTC."""
         since = now - _EPOCH
         micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

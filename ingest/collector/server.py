@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from starlette.applications import Starlette
 from ingest.collector import metrics
 from ingest.collector.admission import Admission
 from ingest.collector.answer import Cors
-from ingest.collector.app import build_app
+from ingest.collector.app import EVENT_PATHS, build_app
 from ingest.collector.collecting import Keys, Parts
 from ingest.collector.http_protocol import BoundedHttpProtocol, sweep
 from ingest.collector.intake import Intake
@@ -164,7 +165,7 @@ def serve(
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http=BoundedHttpProtocol,
+            http=partial(BoundedHttpProtocol, eager_paths=EVENT_PATHS),  # type: ignore[arg-type]
             ws="none",
             log_config=None,
             access_log=False,

@@ -30,10 +30,12 @@ class TokenBucket:
         self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
         self.at = now
 
-    @property
-    def seconds_to_next(self) -> float:
-        """How long until there is a token; 0 when there is one."""
-        return max(0.0, (1.0 - self.tokens) / self.rate) if self.rate > 0 else 3600.0
+    def seconds_until_token(self, now: float) -> float:
+        """Refill, and return how long until there is a token; 0 when there is one."""
+        self.refill(now)
+        if self.tokens >= 1.0:
+            return 0.0
+        return (1.0 - self.tokens) / self.rate if self.rate > 0 else 3600.0
 
 
 class RateLimits:
@@ -49,20 +51,21 @@ class RateLimits:
         Nothing is taken when one of the two has none: who waits does not fall further behind.
         """
         quota, now = key.tenant.quota, self._clock()
-        buckets = [
-            self._bucket(("tenant", key.tenant.tenant_id), quota.requests_per_second, quota.burst)
-        ]
-        if quota.key_requests_per_second is not None:
-            rate = quota.key_requests_per_second
-            burst = max(1.0, min(quota.burst, quota.burst * rate / quota.requests_per_second))
-            buckets.append(self._bucket(("key", key.key_id), rate, burst))
-        wait = 0.0
-        for bucket in buckets:
-            bucket.refill(now)
-            wait = max(wait, bucket.seconds_to_next)
+        tenant = self._bucket(
+            ("tenant", key.tenant.tenant_id), quota.requests_per_second, quota.burst
+        )
+        wait = tenant.seconds_until_token(now)
+        if quota.key_requests_per_second is None:
+            if wait == 0.0:
+                tenant.tokens -= 1.0
+            return wait
+        rate = quota.key_requests_per_second
+        burst = max(1.0, min(quota.burst, quota.burst * rate / quota.requests_per_second))
+        single = self._bucket(("key", key.key_id), rate, burst)
+        wait = max(wait, single.seconds_until_token(now))
         if wait == 0.0:
-            for bucket in buckets:
-                bucket.tokens -= 1.0
+            tenant.tokens -= 1.0
+            single.tokens -= 1.0
         return wait
 
     def _bucket(self, name: tuple[str, str], rate: float, burst: float) -> TokenBucket:

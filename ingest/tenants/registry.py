@@ -237,7 +237,11 @@ class Registry:
             before, after = _columns(old), _columns(new)
             changed = {column: after[column] for column in after if after[column] != before[column]}
             if not changed:
-                raise TenantError(f"nothing of {tenant_id} would change")
+                raise TenantError(
+                    f"nothing of {tenant_id} would change",
+                    hint="`lakeward tenant set --help` lists what can be set, "
+                    f"`lakeward tenant show {tenant_id}` what is.",
+                )
             _update(connection, tenant_id, at, **changed)
             note("set", {"from": {column: before[column] for column in changed}, "to": changed})
         return new
@@ -348,10 +352,14 @@ def _require(tenant: Tenant, sources: Set[Status], target: Status) -> None:
     if tenant.status in sources:
         assert target in ALLOWED[tenant.status]
         return
-    following = ", ".join(sorted(ALLOWED[tenant.status])) or "nothing"
+    verbs = {"active": "activate" if tenant.status == "pending" else "resume"}
+    verbs |= {"suspended": "suspend", "deprovisioned": "deprovision"}
+    following = ", ".join(
+        f"{status} (`lakeward tenant {verbs[status]}`)" for status in sorted(ALLOWED[tenant.status])
+    )
     raise TenantError(
         f"{tenant.tenant_id} is {tenant.status}, not {' or '.join(sorted(sources))}",
-        hint=f"From {tenant.status} it can become {following}.",
+        hint=f"From {tenant.status} it can become {following or 'nothing'}.",
     )
 
 

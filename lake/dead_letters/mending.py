@@ -262,7 +262,10 @@ def parse_mending(document: Any, name: str) -> Mending:
     try:
         return Mending.model_validate(document)
     except ValidationError as error:
-        lines = [f"{name}: {_where(e['loc'])}: {_what(e['msg'])}" for e in error.errors()]
+        found = error.errors()
+        if len(found) > 1:  # a list of which every entry is wrong is not short as well
+            found = [one for one in found if one["type"] != "too_short"]
+        lines = [f"{name}: {_where(one['loc'])}: {_what(one['type'], one['msg'])}" for one in found]
         raise MendingFileError(
             "\n".join(lines), hint="docs/reference/mending.md lists the steps"
         ) from error
@@ -274,5 +277,6 @@ def _where(location: tuple[int | str, ...]) -> str:
     return ".".join(map(str, location)) or "the file"
 
 
-def _what(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _what(kind: str, message: str) -> str:
+    words = {"extra_forbidden": "it is not known here", "too_short": "it is empty"}
+    return words.get(kind) or message.removeprefix("Value error, ")

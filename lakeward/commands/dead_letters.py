@@ -227,7 +227,7 @@ def export(
 
     is_stream = str(file) == "-"
     if form is None:
-        form = "parquet" if file.suffix == ".parquet" else "jsonl"
+        form = _form_of(file)
     if is_stream and form == "parquet":
         raise typer.BadParameter("Parquet needs a file", param_hint="--format")
     with progress("exporting", None, "letters") as bar:
@@ -347,6 +347,17 @@ def _lake() -> Lake:
     from lake.tables import Lake
 
     return Lake(LakeSettings().root)
+
+
+def _form_of(file: Path) -> Form:
+    if file.suffix == ".parquet":
+        return "parquet"
+    if str(file) == "-" or file.suffix in (".jsonl", ".ndjson", ".json"):
+        return "jsonl"
+    raise typer.BadParameter(
+        f"{file.name} does not say what to write: name it .jsonl or .parquet, or give --format",
+        param_hint="FILE",
+    )
 
 
 def _pairs(texts: list[str]) -> frozenset[tuple[str, str]]:

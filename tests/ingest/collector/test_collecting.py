@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
+import socket
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -151,6 +154,59 @@ def test_limits_of_a_request_are_answered(collector: RunningCollector, key: str)
     assert collector.post("/v1/batch", [], key).status_code == 400
 
 
+def test_requests_are_answered_in_order_however_they_come(
+    collector: RunningCollector, key: str
+) -> None:
+    """Small requests run without a task; what is large, in chunks or asks first runs in one."""
+    with_key = f"X-Write-Key: {key}\r\n"
+
+    def request(
+        name: str, head: str = with_key, size: int = 0, *, is_chunked: bool = False
+    ) -> bytes:
+        body = orjson.dumps(event(name, properties={"x": "x" * size}))
+        line = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(body)}"
+        if is_chunked:
+            body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        return f"POST /analytics HTTP/1.1\r\nHost: a\r\n{head}{line}\r\n\r\n".encode() + body
+
+    def answers(*parts: bytes) -> list[str]:
+        """Send the parts, and return the statuses and event ids until the connection ends."""
+        with socket.create_connection(("127.0.0.1", collector.port), timeout=60) as client:
+            for part in parts:
+                client.sendall(part)
+                time.sleep(0.05)
+            told = b"".join(iter(lambda: client.recv(65_536), b"")).decode()
+        return re.findall(r"HTTP/1.1 (\d+)|\"event_id\":\"([\w-]+)\"", told)
+
+    last = request("last", f"{with_key}Connection: close\r\n")
+    both = [("200", ""), ("", "first"), ("200", ""), ("", "last")]
+    first = request("first")
+    assert answers(first + last) == both
+    assert answers(*(first[at : at + 40] for at in range(0, len(first), 40)), last) == both
+    assert answers(request("first", size=100_000) + last) == both
+    assert answers(request("first", size=9_000), last) == both
+    assert answers(request("first", is_chunked=True) + last) == both
+    asks = request("first", f"{with_key}Expect: 100-continue\r\n")
+    assert answers(asks + last) == [("100", ""), *both]
+    refused = request("none", head="") * 500
+    assert answers(refused + last) == [("401", "")] * 500 + both[2:]
+    assert answers(last.replace(b"HTTP/1.1", b"HTTP/1.0", 1)) == both[2:]
+
+
+def test_a_client_that_hangs_up_costs_nobody_anything(
+    collector: RunningCollector, key: str
+) -> None:
+    body = orjson.dumps(event("gone"))
+    head = f"POST /analytics HTTP/1.1\r\nX-Write-Key: {key}\r\nContent-Length: {len(body)}\r\n\r\n"
+    for sent in (head.encode() + body[:20], head.encode() + body):
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", collector.port)) as client:
+                client.sendall(sent)
+    assert collector.post("/analytics", event("stays"), key).status_code == 200
+    assert "Traceback" not in collector.said
+    assert "request_failed" not in collector.said
+
+
 def test_a_tenant_is_told_when_it_is_suspended(
     collector: RunningCollector, shared_home: Path
 ) -> None:
@@ -189,8 +245,6 @@ def test_a_browser_may_ask_first(collector: RunningCollector) -> None:
 
 def _until(collector: RunningCollector, secret: str, status: int) -> Any:
     """Return the answer that has ``status``; the registry is read again within seconds."""
-    import time
-
     for _ in range(60):
         answer = collector.post("/analytics", event("u"), secret)
         if answer.status_code == status:

@@ -108,7 +108,8 @@ def test_what_cannot_be_mended_says_why_and_never_what_it_held(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("steps: []", "steps: Tuple should have at least 1 item"),
+        ("steps: []", "steps: it is empty"),
+        ("steps: [{nope: 1}]", "step 1.nope: it is not known here"),
         ("steps: [{set: {path: $.a}}]", "step 1.set: expected exactly one of value, from, letter"),
         ("steps: [{drop: a.b}]", "step 1.drop.path: `a.b` is no JSONPath"),
         ("steps: [{drop: $.a}, {replace: {text: a, with: b}}]", "`replace` must come before"),
