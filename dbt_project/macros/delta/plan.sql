@@ -77,25 +77,37 @@
 
    Rows are compared under their key by a hash, since a bucket has many rows for each that changed. #}
 {% macro changed_rows(relation, columns, key) %}
-    {%- set picked = 'select ' ~ columns | join(', ') ~ ' from ' -%}
-    {%- if not is_incremental() -%}{{ return(picked ~ relation) }}{%- endif -%}
-    {%- set new = new_rows(relation) -%}
-    {%- set old = delta_plan().old_views[relation.schema ~ '.' ~ relation.identifier] -%}
-    {%- if delta_plan().follows_backfill -%}
-        {{ return(picked ~ new ~ ' union all ' ~ picked ~ old) }}
+    {%- if not is_incremental() -%}
+        {{ return('select ' ~ columns | join(', ') ~ ' from ' ~ relation) }}
     {%- endif -%}
+    {{ return(
+        came_rows(relation, columns, key) ~ ' union all ' ~ gone_rows(relation, columns, key)
+    ) }}
+{% endmacro %}
+
+{# Of changed_rows those as they are now. #}
+{% macro came_rows(relation, columns, key) %}
+    {%- set old = delta_plan().old_views[relation.schema ~ '.' ~ relation.identifier] -%}
+    {{ return(rows_only_in(new_rows(relation), old, columns, key)) }}
+{% endmacro %}
+
+{# Of changed_rows those as they were before. #}
+{% macro gone_rows(relation, columns, key) %}
+    {%- set old = delta_plan().old_views[relation.schema ~ '.' ~ relation.identifier] -%}
+    {{ return(rows_only_in(old, new_rows(relation), columns, key)) }}
+{% endmacro %}
+
+{% macro rows_only_in(one, other, columns, key) %}
+    {%- set picked = 'select ' ~ columns | join(', ') ~ ' from ' -%}
+    {%- if delta_plan().follows_backfill -%}{{ return(picked ~ one) }}{%- endif -%}
     {%- set hashed = 'changed_row' if columns == ['*'] else columns | join(', ') -%}
     {%- set compared = 'select *, hash(' ~ hashed ~ ') as row_hash from ' -%}
-    {%- set sides = [] -%}
-    {%- for one, other in [(new, old), (old, new)] -%}
-        {%- do sides.append(
-            picked.replace('*', '* exclude (row_hash)')
-            ~ '(' ~ compared ~ one ~ ' as changed_row) anti join ('
-            ~ compared ~ other ~ ' as changed_row) as other_row using ('
-            ~ key | join(', ') ~ ', row_hash)'
-        ) -%}
-    {%- endfor -%}
-    {{ return(sides | join(' union all ')) }}
+    {{ return(
+        picked.replace('*', '* exclude (row_hash)')
+        ~ '(' ~ compared ~ one ~ ' as changed_row) anti join ('
+        ~ compared ~ other ~ ' as changed_row) as other_row using ('
+        ~ key | join(', ') ~ ', row_hash)'
+    ) }}
 {% endmacro %}
 
 {# A filter on the buckets (tenant, date) that this run recomputes. The plain lists are literals,

@@ -6,102 +6,20 @@
     )
 }}
 
-{#- Every column is a first, a last or a sum, so an increment joins what new events say of an
-    identifier with the row that it has, and reads no old event. -#}
+{#- Every column is a first or a sum, so an increment joins what new events say of an identifier
+    with the row that it has, and reads no old event. What they do not change is not written. -#}
 
 {%- set first_page = '(event_at, event_key)' %}
 {%- set of_pages = 'filter (where is_page_event and not is_date_clamped)' %}
 
-{#- What each event says of the identifiers that it carries; a count is said of one of
-    them only. -#}
-{%- set evidence_sql %}
-    select
-        tenant_id,
-        'visit' as identifier_type,
-        session_id as identifier,
-        user_id,
-        event_date,
-        event_at,
-        is_date_clamped,
-        event_id as event_key,
-        true as is_page_event,
-        site_id,
-        country,
-        device_type,
-        channel,
-        utm_source,
-        utm_medium,
-        utm_campaign,
-        null as step,
-        1 as event_count,
-        0 as purchase_count,
-        0::decimal(18, 2) as revenue_usd
-    from {{ new_or_read_rows(ref('stg_clickstream'), 'event_id') }}
-    union all by name
-    select
-        tenant_id,
-        'user' as identifier_type,
-        user_id as identifier,
-        user_id,
-        event_date,
-        event_at
-    from {{ new_or_read_rows(ref('stg_clickstream'), 'event_id') }}
-    where user_id is not null
-    union all by name
-    select
-        tenant_id,
-        unnest(['user', 'visit']) as identifier_type,
-        unnest([user_id, session_id]) as identifier,
-        user_id,
-        event_date,
-        event_at,
-        is_date_clamped,
-        unnest(['signup', null]) as step
-    from {{ new_or_read_rows(ref('stg_registrations'), 'registration_id') }}
-    union all by name
-    select
-        tenant_id,
-        unnest(['user', 'visit']) as identifier_type,
-        unnest([user_id, session_id]) as identifier,
-        user_id,
-        event_date,
-        event_at,
-        is_date_clamped,
-        unnest([
-            case
-                when is_purchase then 'purchase'
-                when conversion_type = 'wallet_connect' then 'wallet_connect'
-            end,
-            null
-        ]) as step,
-        unnest([is_purchase::integer, 0]) as purchase_count,
-        unnest([
-            case when is_purchase then coalesce(amount_usd, 0) else 0 end, 0
-        ])::decimal(18, 2) as revenue_usd
-    from {{ new_or_read_rows(ref('stg_conversions'), 'conversion_id') }}
-    union all by name
-    select
-        tenant_id,
-        unnest(['user', 'device', 'device']) as identifier_type,
-        unnest([
-            user_id,
-            device_id,
-            case
-                when event_type = 'alias' and user_id is not null
-                    then json_extract_string(properties, '$.previousId')
-            end
-        ]) as identifier,
-        user_id,
-        event_date,
-        event_at,
-        unnest([(device_id is null)::integer, 1, 0]) as event_count
-    from {{ new_or_read_rows(ref('stg_app_events'), 'event_id') }}
-{%- endset %}
-
 {%- set fresh_sql %}
     with evidence as (
-        select * from ({{ evidence_sql }})
-        where identifier != ''
+        {{ identifier_evidence(
+            new_or_read_rows(ref('stg_clickstream'), 'event_id'),
+            new_or_read_rows(ref('stg_registrations'), 'registration_id'),
+            new_or_read_rows(ref('stg_conversions'), 'conversion_id'),
+            new_or_read_rows(ref('stg_app_events'), 'event_id'),
+        ) }}
     )
 
     select
@@ -111,7 +29,6 @@
         arg_min(user_id, (event_at, user_id)) filter (where user_id is not null) as user_id,
         min(event_at) filter (where user_id is not null) as linked_at,
         min(event_at) as first_seen_at,
-        max(event_at) as last_seen_at,
         min(event_at) {{ of_pages }} as first_page_at,
         arg_min(event_key, {{ first_page }}) {{ of_pages }} as first_page_key,
         arg_min_null(site_id, {{ first_page }}) {{ of_pages }} as first_site_id,
@@ -125,7 +42,6 @@
         min(event_at) filter (where step = 'wallet_connect' and not is_date_clamped)
             as wallet_connected_at,
         min(event_at) filter (where step = 'purchase' and not is_date_clamped) as purchased_at,
-        coalesce(sum(event_count), 0) as event_count,
         coalesce(sum(purchase_count), 0) as purchase_count,
         coalesce(sum(revenue_usd), 0) as revenue_usd
     from evidence
@@ -141,12 +57,42 @@
 
 {%- if is_incremental() %}
     {%- set fresh = stage_rows('fresh', fresh_sql) %}
-    {%- set is_known %}
-        (tenant_id, identifier_type, identifier) in (
-            select tenant_id, identifier_type, identifier from {{ fresh }}
+    {%- set changing_sql %}
+        with seen as (
+            select
+                tenant_id,
+                identifier_type,
+                identifier,
+                first_seen_date,
+                first_seen_at,
+                linked_at,
+                first_page_at
+            from {{ this }}
+            where (tenant_id, identifier_type, identifier) in (
+                select tenant_id, identifier_type, identifier from {{ fresh }}
+            )
         )
+
+        select
+            fresh.*,
+            seen.first_seen_date as known_date
+        from {{ fresh }} as fresh
+        left join seen using (tenant_id, identifier_type, identifier)
+        where {{ changes_firsts('fresh', 'seen') }}
     {%- endset %}
-    {%- set known = stage_rows('known', rows_where(this, 'first_seen_date', is_known)) %}
+    {%- set changing = stage_rows('changing', changing_sql) %}
+    {%- set known_days_sql %}
+        select distinct tenant_id, known_date from {{ changing }} where known_date is not null
+    {%- endset %}
+    {%- set known_sql %}
+        select * from {{ this }}
+        where
+            {{ in_buckets_of(known_days_sql, 'first_seen_date') }}
+            and (tenant_id, identifier_type, identifier) in (
+                select tenant_id, identifier_type, identifier from {{ changing }}
+            )
+    {%- endset %}
+    {%- set known = stage_rows('known', known_sql) %}
 {%- endif %}
 
 {%- set merged_sql %}
@@ -157,7 +103,6 @@
         arg_min(user_id, (linked_at, user_id)) filter (where user_id is not null) as user_id,
         min(linked_at) as linked_at,
         min(first_seen_at) as first_seen_at,
-        max(last_seen_at) as last_seen_at,
         cast(min(first_seen_at) as date) as first_seen_date,
         min(first_page_at) as first_page_at,
 {%- set first_page = '(first_page_at, first_page_key)' %}
@@ -173,12 +118,11 @@
         min(signed_up_at) as signed_up_at,
         min(wallet_connected_at) as wallet_connected_at,
         min(purchased_at) as purchased_at,
-        cast(sum(event_count) as bigint) as event_count,
         cast(sum(purchase_count) as bigint) as purchase_count,
         cast(sum(revenue_usd) as decimal(18, 2)) as revenue_usd
     from (
 {%- if is_incremental() %}
-        select * from {{ fresh }}
+        select * exclude (known_date) from {{ changing }}
         union all by name
         select * exclude (first_seen_date) from {{ known }}
         {%- else %}

@@ -7,7 +7,8 @@
 }}
 
 {#- An increment makes those persons anew whose identifiers changed, from all of their identifiers:
-    one that turns out to be somebody else's leaves its person. -#}
+    one that turns out to be somebody else's leaves its person. Another identifier of a known person
+    changes nothing, unless it comes with a step, a purchase or an earlier event. -#}
 
 {%- set identity = ref('int_identity') %}
 {%- set person_type = "case when user_id is null then identifier_type else 'user' end" %}
@@ -21,9 +22,44 @@
 {%- set of_pages = 'filter (where first_page_at is not null)' %}
 
 {%- if is_incremental() %}
+    {%- set key = ['tenant_id', 'identifier_type', 'identifier'] %}
+    {%- set came = stage_rows('came', came_rows(identity, ['*'], key)) %}
+    {%- set gone = stage_rows('gone', gone_rows(identity, ['*'], key)) %}
     {%- set touched_sql %}
-        select distinct {{ person }}
-        from ({{ changed_rows(identity, ['*'], ['tenant_id', 'identifier_type', 'identifier']) }})
+        with news as (
+            select
+                {{ person }},
+                min(first_seen_at) as first_seen_at,
+                min(linked_at) as linked_at,
+                min(first_page_at) as first_page_at,
+                min(signed_up_at) as signed_up_at,
+                min(wallet_connected_at) as wallet_connected_at,
+                min(purchased_at) as purchased_at,
+                sum(purchase_count) as purchase_count
+            from {{ came }}
+            group by all
+        ),
+
+        seen as (
+            select
+                tenant_id,
+                person_type,
+                person_id,
+                identified_at as linked_at,
+                first_seen_at,
+                first_page_at
+            from {{ this }}
+            where (tenant_id, person_type, person_id) in (
+                select tenant_id, person_type, person_id from news
+            )
+        )
+
+        select tenant_id, person_type, person_id
+        from news
+        left join seen using (tenant_id, person_type, person_id)
+        where {{ changes_firsts('news', 'seen') }}
+        union
+        select {{ person }} from {{ gone }}
     {%- endset %}
     {%- set touched = stage_rows('touched', touched_sql) %}
     {%- set is_touched = '(tenant_id, person_type, person_id) in (select * from ' ~ touched ~ ')' %}
@@ -48,7 +84,6 @@
         person_type = 'user' as is_known,
         min(linked_at) as identified_at,
         min(first_seen_at) as first_seen_at,
-        max(last_seen_at) as last_seen_at,
         cast(min(first_seen_at) as date) as first_seen_date,
         min(first_page_at) as first_page_at,
         arg_min_null(first_site_id, {{ first_page }}) {{ of_pages }} as first_site_id,
@@ -61,9 +96,6 @@
         min(signed_up_at) as signed_up_at,
         min(wallet_connected_at) as wallet_connected_at,
         min(purchased_at) as purchased_at,
-        count(*) filter (where identifier_type = 'visit') as visit_count,
-        count(*) filter (where identifier_type = 'device') as device_count,
-        cast(sum(event_count) as bigint) as event_count,
         cast(sum(purchase_count) as bigint) as purchase_count,
         cast(sum(revenue_usd) as decimal(18, 2)) as revenue_usd
     from identifiers
