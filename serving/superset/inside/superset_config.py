@@ -13,6 +13,7 @@ from typing import Any
 
 import lake_connections
 import yaml
+from flask import request, session
 
 _HOME = Path(os.environ["SUPERSET_HOME"])
 _SECRETS = json.loads((_HOME / "secrets.json").read_text(encoding="utf-8"))
@@ -73,5 +74,24 @@ FAB_ADD_SECURITY_API = True  # `lakeward superset sync` makes the tenants' roles
 SQL_MAX_ROW = 100_000
 ROW_LIMIT = 50_000
 SUPERSET_WEBSERVER_TIMEOUT = 120
+
+
+def _without_lost_logins(app: Any) -> None:
+    """Have the login page's own report of itself touch no session.
+
+    About a second after it opens, that page posts to ``/superset/log/``. Nobody is logged in, so
+    Superset answers with "Access is Denied", kept for the next page in the session's cookie. When
+    the answer comes after that of a login made meanwhile, the cookie from before is back, and who
+    has just logged in is asked to log in again.
+    """
+
+    def answer() -> tuple[str, int] | None:
+        is_report = request.path == "/superset/log/" and "_user_id" not in session
+        return ("", 204) if is_report else None
+
+    app.before_request(answer)
+
+
+FLASK_APP_MUTATOR = _without_lost_logins
 
 lake_connections.guard(lake_root=os.environ["LAKEWARD_LAKE_ROOT"], spill=_HOME / "spill")
