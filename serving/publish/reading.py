@@ -41,6 +41,9 @@ def read_to_end(
             "auto.offset.reset": "earliest",
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            # The end of a partition is told with an answer that has no message, for which a broker
+            # waits so long; the default of half a second would be most of a small publication.
+            "fetch.wait.max.ms": 20,
         },
         logger=LIBRDKAFKA_LOGGER,
     )

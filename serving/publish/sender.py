@@ -21,6 +21,7 @@ from serving.errors import PublishError
 
 OPEN_TIMEOUT_S: Final = 30.0
 COMMIT_TIMEOUT_S: Final = 60.0
+RETRY_S: Final = 0.1
 FENCED: Final = frozenset(
     {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 )
@@ -50,6 +51,7 @@ class Sender:
         self._topic = topic
         self._is_transactional = is_transactional
         self._failures = Failures()
+        self._is_fenced = False
         self._sent = 0
         config = {**_TUNING, **client_config(settings)}
         if is_transactional:
@@ -114,6 +116,8 @@ class Sender:
 
     def abort(self) -> None:
         """Give up what was sent since ``begin``; it is never seen, where there are transactions."""
+        if self._is_fenced:
+            return  # the other publisher's beginning gave it up; librdkafka would try for a minute
         if self._is_transactional:
             self._call(self._producer.abort_transaction, "cannot give up", COMMIT_TIMEOUT_S)
         else:
@@ -129,6 +133,7 @@ class Sender:
             except KafkaException as failure:
                 error = failure.args[0]
                 if error.retriable() and time.monotonic() < deadline:
+                    time.sleep(RETRY_S)
                     continue
                 raise self._mended(failure, failing) from failure
 
@@ -136,6 +141,7 @@ class Sender:
         error: KafkaError = failure.args[0]
         said = f"{failing} ({self._topic}): {error.str()}"
         if error.code() in FENCED:
+            self._is_fenced = True
             return PublishError(
                 f"another publisher of {self._topic!r} has begun, and this one ended",
                 hint="One is enough: it sends what both would have.",

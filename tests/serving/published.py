@@ -126,6 +126,7 @@ def committed(kafka: KafkaForTest, topic: str) -> list[Message]:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
         }
     )
     try:
@@ -133,13 +134,15 @@ def committed(kafka: KafkaForTest, topic: str) -> list[Message]:
         found: list[Message] = []
         ended: set[int | None] = set()
         while len(ended) < len(partitions):
-            for message in consumer.consume(10_000, timeout=1):
-                error = message.error()
-                if error is None:
-                    found.append(message)
-                else:
-                    assert error.code() == KafkaError._PARTITION_EOF, error
-                    ended.add(message.partition())
+            message = consumer.poll(1)
+            if message is None:
+                continue
+            error = message.error()
+            if error is None:
+                found.append(message)
+            else:
+                assert error.code() == KafkaError._PARTITION_EOF, error
+                ended.add(message.partition())
         return found
     finally:
         consumer.close()
