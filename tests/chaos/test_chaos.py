@@ -15,7 +15,7 @@ from tests.kafka_servers.cluster import ApacheCluster
 
 FAULTS = 30
 SEED = 60
-PAUSE_S = 2.0
+PAUSE_S = 1.0
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,14 @@ class TestLake:
 
     def copy_bronze_to(self, folder: Path) -> TestLake:
         """Return another lake with the same bronze and nothing else."""
-        shutil.copytree(self.folder / "lake" / "bronze", folder / "lake" / "bronze")
+        return self._copy_to(folder, "lake/bronze")
+
+    def copy_to(self, folder: Path) -> TestLake:
+        """Return another lake that was built as this one was."""
+        return self._copy_to(folder, "lake")
+
+    def _copy_to(self, folder: Path, part: str) -> TestLake:
+        shutil.copytree(self.folder / part, folder / part)
         return TestLake(folder, self.now, self.models, dict(self._offsets))
 
     def rows(self, label: str, where: str = "true") -> list[tuple[Any, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,11 +24,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> TestLake:
     return lake
 
 
-def copy_of(built: TestLake, folder: Path) -> TestLake:
-    shutil.copytree(built.folder / "lake", folder / "lake")
-    return TestLake(folder, built.now, _offsets=dict(built._offsets))
-
-
 def more(lake: TestLake, size: int, *contracts: str) -> None:
     chance = Chance(size)
     for contract in contracts or CONTRACTS:
@@ -48,7 +42,7 @@ def without(lake: TestLake, tenant: str, folder: Path) -> TestLake:
 def test_models_go_on_where_they_were_and_are_as_if_the_tenant_had_never_been(
     built: TestLake, tmp_path: Path
 ) -> None:
-    lake = copy_of(built, tmp_path / "one")
+    lake = built.copy_to(tmp_path / "one")
     more(lake, 40)  # not built yet when the tenant is erased
     certificate = erase_tenant(lake.lake, "acme")
     assert {t.table for t in certificate.tables if t.rows} >= {
@@ -67,7 +61,7 @@ def test_models_go_on_where_they_were_and_are_as_if_the_tenant_had_never_been(
 def test_a_model_that_was_behind_over_a_compaction_starts_over_and_says_so(
     built: TestLake, tmp_path: Path
 ) -> None:
-    lake = copy_of(built, tmp_path)
+    lake = built.copy_to(tmp_path)
     for size in range(10, 19):
         more(lake, size, "clickstream")
     assert compact(
@@ -86,7 +80,7 @@ def test_a_model_that_was_behind_over_a_compaction_starts_over_and_says_so(
 def test_a_build_that_began_before_an_erasure_brings_nothing_back(
     built: TestLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lake = copy_of(built, tmp_path)
+    lake = built.copy_to(tmp_path)
     more(lake, 40, "clickstream")
     from lake import build_write
 

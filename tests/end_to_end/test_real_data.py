@@ -15,7 +15,10 @@ from typing import Any
 
 import pytest
 
+from lake.read import LakeReader
+from lake.tables import Lake
 from tests.end_to_end.conftest import Lakeward
+from tests.kafka_servers.topics import KafkaForTest
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 ACCESS_LOG = DATA / "access_log_2015.txt"
@@ -29,15 +32,18 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def rows(lakeward: Lakeward, sql: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(lakeward("query", sql, "--format", "json"))
-    return found
-
-
+@pytest.mark.parametrize("own_kafka", ["apache"], indirect=True)
 def test_each_line_of_the_real_files_is_an_event_in_gold_or_a_refused_line(
-    lakeward_on_kafka: Lakeward,
+    lakeward_on_kafka: Lakeward, own_kafka: KafkaForTest
 ) -> None:
+    """On Apache Kafka; ``lakeward demo`` goes the same way on the embedded broker."""
     run = lakeward_on_kafka
+
+    def rows(sql: str) -> list[dict[str, Any]]:
+        with LakeReader(Lake(str(own_kafka.settings.home / "lake"))) as reader:
+            found: list[dict[str, Any]] = reader.table(sql).to_pylist()
+        return found
+
     lines = ACCESS_LOG.read_text().splitlines()
     requests = [match for match in map(LOG_LINE.match, lines) if match]
     assert (len(lines), len(requests)) == (10_000, 9_999)
@@ -54,26 +60,23 @@ def test_each_line_of_the_real_files_is_an_event_in_gold_or_a_refused_line(
         return f"{datetime.strptime(text, '%d/%b/%Y:%H:%M:%S %z').astimezone(UTC):%Y-%m-%d %H}"
 
     by_hour = rows(
-        run,
         "select strftime(window_start, '%Y-%m-%d %H') as hour, sum(page_view_count)::int as views "
         "from gold.fct_metrics_60m where tenant_id = 'blog' group by all",
     )
     assert {row["hour"]: row["views"] for row in by_hour} == Counter(hour(r[2]) for r in requests)
-    by_address = rows(run, "select ip, count(*)::int as n from silver.stg_clickstream group by all")
+    by_address = rows("select ip, count(*)::int as n from silver.stg_clickstream group by all")
     assert {row["ip"]: row["n"] for row in by_address} == Counter(r[1] for r in requests)
-    by_page = rows(
-        run, "select page_url, count(*)::int as n from silver.stg_clickstream group by all"
-    )
+    by_page = rows("select page_url, count(*)::int as n from silver.stg_clickstream group by all")
     assert {row["page_url"]: row["n"] for row in by_page} == Counter(r[3] for r in requests)
 
     # the GitHub events: by id and kind
     events = [json.loads(line) for line in GITHUB.read_text().splitlines()]
-    landed = rows(run, "select event_id, event_type, user_id from silver.stg_app_events")
+    landed = rows("select event_id, event_type, user_id from silver.stg_app_events")
     assert {(r["event_id"], r["event_type"], r["user_id"]) for r in landed} == {
         (e["id"], e["type"], e["actor"]["login"]) for e in events
     }
     assert len(landed) == len(events)
-    payloads = rows(run, "select event_id, properties from silver.stg_app_events")
+    payloads = rows("select event_id, properties from silver.stg_app_events")
     sent = {e["id"]: e["payload"] for e in events}
     assert all(json.loads(r["properties"])["payload"] == sent[r["event_id"]] for r in payloads)
 
@@ -82,7 +85,7 @@ def test_each_line_of_the_real_files_is_an_event_in_gold_or_a_refused_line(
     run(*github, "--again")
     run("write", "--until-current", "--create-topics")
     run("build")
-    assert rows(run, "select count(*)::int as n from silver.stg_app_events") == [{"n": 800}]
-    assert rows(run, "select count(*)::int as n from bronze.app_events") == [{"n": 1600}]
+    assert rows("select count(*)::int as n from silver.stg_app_events") == [{"n": 800}]
+    assert rows("select count(*)::int as n from bronze.app_events") == [{"n": 1600}]
     assert "11,599 messages = 11,599 rows + 0 dead letters; 0 lost, 0 twice" in run("audit")
     run("check")

@@ -190,7 +190,7 @@ def test_a_writer_with_a_name_of_its_own_takes_its_partitions_up_at_once(
     kafka: KafkaForTest, tmp_path: Path
 ) -> None:
     rig = Rig.make(kafka, assignment="group")
-    environment = {"LAKEWARD_WRITER_INSTANCE": "one", "LAKEWARD_SESSION_SECONDS": "40"}
+    environment = {"LAKEWARD_WRITER_INSTANCE": "one", "LAKEWARD_SESSION_SECONDS": "120"}
     rig.produce(50)
     with rig.process(tmp_path / "a.log", **environment) as first:
         rig.wait_for_rows(50)
@@ -200,7 +200,7 @@ def test_a_writer_with_a_name_of_its_own_takes_its_partitions_up_at_once(
     began = time.monotonic()
     with rig.process(tmp_path / "b.log", **environment) as second:
         rig.wait_for_rows(100)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 90
         second.signal(signal.SIGTERM)
         assert second.child.wait(30) == 0
     rig.assert_exactly_once()
