@@ -277,6 +277,9 @@ def look_at_each_page(page: Any, url: str) -> None:
     for one in PAGES:
         page.goto(url.rstrip("/") + one.path)
         expect(page.locator(".panel[aria-busy]")).to_have_count(0)
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.locator("html").evaluate("page => page.scrollWidth <= innerWidth"), one.path
+        page.set_viewport_size({"width": 1440, "height": 960})
     assert broken == []
 
     page.goto(f"{url}web")
@@ -284,6 +287,11 @@ def look_at_each_page(page: Any, url: str) -> None:
     expect(events).to_have_text("40")
     steps = page.locator("#web_funnel .step b")
     expect(steps.first).to_have_text("20")
+    page.locator("#web_activity .chart").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#web_activity .tip")).to_contain_text("Page events40")
+    page.keyboard.press("Escape")
+    expect(page.locator("#web_activity .tip")).to_be_hidden()
     with page.expect_download() as download:
         page.locator("#web_numbers .csv").click()
     (row,) = csv.DictReader(io.StringIO(Path(download.value.path()).read_text()))

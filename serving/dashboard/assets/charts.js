@@ -67,10 +67,12 @@ function seriesOf({ columns, records }) {
   return { at, moments, times: moments.map((one) => new Date(one).getTime()), series };
 }
 
-function niceTop(highest) {
+function niceTop(highest, form) {
   if (highest <= 0) return 1;
-  const size = 10 ** Math.floor(Math.log10(highest));
-  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((n) => n * size).find((n) => n >= highest * 0.999);
+  const least = (highest * 0.999) / 4; // between two of the five lines
+  const size = 10 ** Math.floor(Math.log10(least));
+  const steps = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].map((n) => n * size);
+  return 4 * steps.find((one) => one >= least && (form !== "count" || one < 1 || Number.isInteger(one)));
 }
 
 function frame(body, top, form) {
@@ -161,7 +163,7 @@ function nearest(times, x) {
 
 function lines(body, data) {
   const { at, moments, times, series } = seriesOf(data);
-  const top = niceTop(Math.max(0, ...series.flatMap((one) => one.values)));
+  const top = niceTop(Math.max(0, ...series.flatMap((one) => one.values)), series[0].form);
   legend(body, series);
   const drawn = frame(body, top, series[0].form);
   const length = Math.max(times.at(-1) - times[0], 1);
@@ -193,7 +195,7 @@ function lines(body, data) {
 function bars(body, data) {
   const { at, moments, times, series } = seriesOf(data);
   const [only] = series;
-  const drawn = frame(body, niceTop(Math.max(0, ...only.values)), only.form);
+  const drawn = frame(body, niceTop(Math.max(0, ...only.values), only.form), only.form);
   const room = drawn.width - EDGE.left - EDGE.right;
   const gap = times.length > 1 ? Math.min(...times.slice(1).map((time, n) => time - times[n])) : 1;
   const slots = times.length > 1 ? Math.round((times.at(-1) - times[0]) / gap) + 1 : 1;

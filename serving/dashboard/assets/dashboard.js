@@ -38,7 +38,7 @@ function foot({ tables, unheeded }) {
 
 function note(panel, why) {
   panel.note.hidden = !why;
-  panel.note.textContent = why ? `As of the last build, without newer events: ${why}` : "";
+  panel.note.replaceChildren(...words(`As of the last build, without newer events: ${why}`));
 }
 
 function show(panel) {
@@ -53,7 +53,12 @@ function show(panel) {
 }
 
 function say(panel, message, hint) {
-  panel.body.replaceChildren(make("div", { class: "said" }, make("strong", {}, message), hint ?? ""));
+  panel.body.replaceChildren(make("div", { class: "said" }, make("strong", {}, ...words(message)), make("span", {}, ...words(hint ?? ""))));
+}
+
+// Commands stand between backticks.
+function words(text) {
+  return text.split("`").map((part, n) => (n % 2 ? make("code", {}, part) : part));
 }
 
 const freshness = document.getElementById("freshness");

@@ -6,11 +6,12 @@ const short = number({ notation: "compact", maximumFractionDigits: 1 });
 const any = number({ maximumFractionDigits: 2 });
 const usd = number({ style: "currency", currency: "USD", maximumFractionDigits: 0 });
 const usdShort = number({ style: "currency", currency: "USD", notation: "compact", maximumFractionDigits: 1 });
-const cost = number({ style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: 4 });
+const cost = number({ style: "currency", currency: "USD", minimumFractionDigits: 4, maximumFractionDigits: 4 });
 const percent = number({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const time = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options });
 const clock = time({ hour: "2-digit", minute: "2-digit" });
 const dayShort = time({ day: "numeric", month: "short" });
+const dayAndYear = time({ day: "numeric", month: "short", year: "numeric" });
 const day = time({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
 
 export const NOTHING = "–";
@@ -40,7 +41,8 @@ export function tick(value, step) {
 
 export function moment(value) {
   const when = new Date(value);
-  return `${dayShort.format(when)}, ${clock.format(when)}`;
+  const isThisYear = when.getUTCFullYear() === new Date().getUTCFullYear();
+  return `${(isThisYear ? dayShort : dayAndYear).format(when)}, ${clock.format(when)}`;
 }
 
 export function span(seconds) {
