@@ -151,16 +151,13 @@ def _put_in_order(query: exp.Expr) -> None:
         if not union.args.get("by_name"):
             continue
         names = union.named_selects
-        parts = [union]
+        parts: list[exp.Expr] = [union]
         while parts:
             part = parts.pop()
             if isinstance(part, exp.SetOperation):
                 part.set("by_name", False)
                 parts += [part.left.unnest(), part.right.unnest()]
-            else:
+            elif isinstance(part, exp.Select):
                 said = {one.alias_or_name: one for one in part.selects}
-                lacking = exp.null()
-                part.set(
-                    "expressions",
-                    [said.get(name) or exp.alias_(lacking.copy(), name) for name in names],
-                )
+                filled = [said.get(name) or exp.alias_(exp.null(), name) for name in names]
+                part.set("expressions", filled)
