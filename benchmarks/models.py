@@ -85,6 +85,8 @@ def main() -> None:
         ahead = Lake(str(folder / "ahead" / "lake"))
         if "history" in asked.parts:
             _write_ahead(ahead, sizes, max(asked.events, asked.refresh))
+        elif days_in(ahead) < sizes.days:
+            sys.exit(f"{ahead.root} has {days_in(ahead)} of {sizes.days} days: run --parts history")
         if "increments" in asked.parts and asked.events:
             shutil.rmtree(folder / "short", ignore_errors=True)
             short = _increments(folder / "short", ahead, sizes, 1)

@@ -97,6 +97,7 @@
     {{ return(rows_only_in(old, new_rows(relation), columns, key)) }}
 {% endmacro %}
 
+{# The rows of one relation that the other does not hold. #}
 {% macro rows_only_in(one, other, columns, key) %}
     {%- set picked = 'select ' ~ columns | join(', ') ~ ' from ' -%}
     {%- if delta_plan().follows_backfill -%}{{ return(picked ~ one) }}{%- endif -%}
