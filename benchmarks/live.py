@@ -6,11 +6,15 @@ them; builds run in processes of their own, at most one a minute; a dashboard as
 the catalog was replaced. The time to visible runs from a commit's return until the end of
 the first query that counts its rows. Each total that is seen is held against what was committed
 before the query and after it: no figure unless none was lost and none counted twice.
+
+When feeder and builds have ended, the tail is filled up to a minute of events and each query is
+asked again with nothing beside it, for its CPU time, of all threads.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -43,6 +47,15 @@ DASHBOARD = """
     group by all order by 1 desc limit 30
 """
 BARS = {"answer": 0.8, "visible": 2.0}
+ALONE = {
+    "live.metrics_1m, one tenant of five": DASHBOARD,
+    "live.metrics_1m, all tenants": TOTAL,
+    "live.campaign_1m, without advertisements": "select sum(click_count) from live.campaign_1m",
+    "live.active_sessions": "select tenant_id, count(*) from live.active_sessions group by all",
+}
+TAIL_S = 60
+"""Seconds of events that are new when a query is asked alone: a build a minute leaves no more."""
+TIMES = 5
 
 
 @dataclass
@@ -132,6 +145,7 @@ def main() -> None:
             for thread in threads:
                 thread.join()
         visible = _visible(feeder, seen)
+        new, alone = _ask_alone(lake, feeder)
     publish(
         "live",
         [
@@ -151,6 +165,8 @@ def main() -> None:
                 BARS["visible"] if asked.rate == 10_000 else None,
                 higher_is_better=False,
             ),
+            *(Figure(f"CPU time of a query, {name}", took, "s") for name, took in alone.items()),
+            Figure("new events of these queries", new, "events"),
             Figure("events a second", asked.rate, "events/s"),
             Figure("events in the end", feeder.total, "events"),
             Figure("queries", len(answers), "queries"),
@@ -197,6 +213,26 @@ def _ask(lake: Lake, feeder: Feeder, seconds: float) -> tuple[list[float], list[
                 assert before <= total <= feeder.total + feeder.rate, (before, total, feeder.total)
                 seen.append((total, now))
     return answers, seen
+
+
+def _ask_alone(lake: Lake, feeder: Feeder) -> tuple[int, dict[str, float]]:
+    """Return how many events were new, and the median CPU seconds of each query on them."""
+    with LakeReader(lake) as reader:
+        tail = "select count(*) from live.tail_clickstream"
+        while (new := int(reader.table(tail)[0][0].as_py())) < TAIL_S * feeder.rate:
+            feeder.commit(feeder.rate)
+        day = datetime.now(UTC).date()
+        return new, {name: _cpu_s(reader, sql.format(day=day)) for name, sql in ALONE.items()}
+
+
+def _cpu_s(reader: LakeReader, sql: str) -> float:
+    took = []
+    for _ in range(TIMES):
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        reader.table(sql)
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return _share(took, 50)
 
 
 def _visible(feeder: Feeder, seen: list[tuple[int, float]]) -> list[float]:

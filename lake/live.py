@@ -3,8 +3,8 @@
 Time is cut at one moment for each event table, a literal of the views' text: silver says what was
 committed to bronze up to it, bronze what was committed after it. Commit times grow with the
 versions of a bronze table, so an event is on one side and on one side only, whatever a build
-writes meanwhile. The windows that an event came for since are worked out whole, from both sides,
-and replace those of gold: nothing is ever added to a number of gold. See ADR 053.
+writes meanwhile. The windows that a row came for since are worked out whole, from both sides,
+and replace those of gold: nothing is ever added to a number of gold. See ADR 053 and 054.
 
 The moment is what the marts had processed when the views were made. An older one gives the same
 answer for more work, so a reader that keeps its views while builds go on is right all the same.
@@ -63,13 +63,16 @@ def live_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> list[LiveVi
         DeltaError, OSError: a table cannot be read.
     """
     texts = read_texts(lake)
-    events = [text for text in texts if text.kind == "events" and lake.exists("silver", text.name)]
-    marts = [text for text in texts if text.kind != "events" and lake.exists("gold", text.name)]
+    minutes = {text.name: text for text in texts if text.kind == "minutes"}
+    marts = [text for text in texts if text.kind == "mart" and lake.exists("gold", text.name)]
     views = []
-    for text in events:
-        bound = _bound(lake, connection, text.name, marts)
-        logger.debug("live from", extra={"table": text.name, "bound": bound.isoformat()})
-        views += _event_views(lake, text, bound)
+    for text in texts:
+        if text.kind != "events" or text.name not in minutes:
+            continue
+        if lake.exists("silver", text.name):
+            bound = _bound(lake, connection, text.name, marts)
+            logger.debug("live from", extra={"table": text.name, "bound": bound.isoformat()})
+            views += _event_views(lake, text, minutes[text.name], bound)
     there = {view.name for view in views}
     for mart in marts:
         if set(_read_by(mart, texts)) <= there:
@@ -101,44 +104,57 @@ def define_live_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> list
 
 def _read_by(mart: LiveText, texts: Sequence[LiveText]) -> list[str]:
     """Return the live event views that a mart's text names."""
-    names = [text.name.replace("stg_", "new_", 1) for text in texts if text.kind == "events"]
-    return [name for name in names if re.search(rf"\b{SCHEMA}\.{name}\b", mart.sql)]
+    contracts = [text.name.removeprefix("stg_") for text in texts if text.kind == "events"]
+    return [f"tail_{contract}" for contract in contracts if _reads(mart, contract)]
 
 
-def _event_views(lake: Lake, text: LiveText, bound: datetime) -> list[LiveView]:
+def _reads(mart: LiveText, contract: str) -> bool:
+    return re.search(rf"\b{SCHEMA}\.(fresh|new)_{contract}\b", mart.sql) is not None
+
+
+def _event_views(lake: Lake, text: LiveText, minutes: LiveText, bound: datetime) -> list[LiveView]:
     """Return what came since the bound, as bronze has it and as silver would, and all events."""
     contract = text.name.removeprefix("stg_")
     moment = f"timestamptz '{bound.isoformat()}'"
     silver = f"silver.{quote_name(text.name)}"
-    same = " and ".join(f"old.{quote_name(k)} = fresh.{quote_name(k)}" for k in text.key)
-    before = f"{silver} as old where old._committed_at <= {moment}"
-    if not lake.exists("bronze", contract):
-        new = f"from {silver} where false"
-        tail = []
-    else:
-        new = (
-            f"select fresh.* from ({text.sql}) as fresh where not exists (select 1 from {before} "
-            f"and old.event_date = fresh.event_date and {same})"
+    if lake.exists("bronze", contract):
+        tail = (
+            f"select * from bronze.{quote_name(contract)} "
+            f"where _ingest_date >= date '{bound.date()}' and _committed_at > {moment}"
         )
-        tail = [
-            LiveView(
-                f"tail_{contract}",
-                f"select * from bronze.{quote_name(contract)} "
-                f"where _ingest_date >= date '{bound.date()}' and _committed_at > {moment}",
-                f"Rows of bronze.{contract} that came after what gold was built from.",
-            )
-        ]
+        fresh = text.sql
+    else:
+        tail = fresh = f"select * from {silver} where false"
+    key = ", ".join(map(quote_name, (*text.key, "event_date")))
+    days = f"from {SCHEMA}.minutes_{contract}"
     return [
-        *tail,
         LiveView(
-            f"new_{contract}",
-            new,
-            f"Events of live.tail_{contract}, as {text.name} will have them.",
+            f"tail_{contract}",
+            tail,
+            f"Rows of bronze.{contract} that came after what gold was built from.",
+        ),
+        LiveView(
+            f"minutes_{contract}",
+            minutes.sql,
+            f"Minutes that rows of live.tail_{contract} fall in.",
+        ),
+        LiveView(
+            f"fresh_{contract}",
+            fresh,
+            f"Events of live.tail_{contract}, also those that {text.name} had before.",
         ),
         LiveView(
             f"built_{contract}",
-            f"select old.* from {before}",
+            f"select * from {silver} where _committed_at <= {moment}",
             f"Events of {text.name} that gold was built from.",
+        ),
+        LiveView(
+            f"new_{contract}",
+            f"select fresh.* from {SCHEMA}.fresh_{contract} as fresh anti join "
+            f"(select {key} from {SCHEMA}.built_{contract} where "
+            f"event_date in (select event_date {days}) and tenant_id in (select tenant_id {days})"
+            f") using ({key})",
+            f"Events of live.tail_{contract}, as {text.name} will have them.",
         ),
         LiveView(
             text.name,
@@ -149,18 +165,8 @@ def _event_views(lake: Lake, text: LiveText, bound: datetime) -> list[LiveView]:
 
 
 def _mart_view(mart: LiveText) -> LiveView:
-    gold = f"gold.{quote_name(mart.name)}"
-    if mart.kind == "state":
-        return LiveView(
-            mart.name.removeprefix("current_"), mart.sql, f"{gold} as of now, up to the last event."
-        )
-    same = " and ".join(f"fresh.{quote_name(k)} = built.{quote_name(k)}" for k in mart.key)
-    return LiveView(
-        mart.name.removeprefix("fct_"),
-        f"with fresh as materialized ({mart.sql}) select built.* from {gold} as built "
-        f"where not exists (select 1 from fresh where {same}) union all by name from fresh",
-        f"{gold} up to now: windows with newer events are worked out anew.",
-    )
+    name = mart.name.removeprefix("fct_").removeprefix("current_")
+    return LiveView(name, mart.sql, f"gold.{quote_name(mart.name)} up to now.")
 
 
 def _bound(
@@ -177,7 +183,7 @@ def _bound(
     head = Pinned(lake, "silver", silver, lake.open("silver", silver))
     read = []
     for mart in marts:
-        if re.search(rf"\b{SCHEMA}\.new_{contract}\b", mart.sql):
+        if _reads(mart, contract):
             read.append(head.last_read_by(lake.open("gold", mart.name)))
     versions = [NEVER if version is None else version for version in read]
     if not versions or min(versions) == NEVER:

@@ -23,9 +23,10 @@ logger = logging.getLogger(__name__)
 TABLE: Final = "live_views"
 TRIES: Final = 5
 
-Kind = Literal["events", "windows", "state"]
-"""``events``: a silver table of events, from bronze. ``windows``: a mart whose windows are made
-anew. ``state``: a mart that is worked out from its own rows and the events since."""
+Kind = Literal["events", "minutes", "mart"]
+"""``events``: a silver table of events, from bronze. ``minutes``: the minutes of these events, from
+bronze, for the same table. ``mart``: a mart up to now. Others are of an earlier lakeward: nobody
+reads them, and the next build drops them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +37,7 @@ class LiveText:
     name: str
     """Of the model, such as ``fct_metrics_1m``."""
     key: tuple[str, ...]
-    """Columns that name an event, or a window; none for a state."""
+    """Columns that name an event; none for a mart."""
     sql: str
 
 

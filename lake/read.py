@@ -228,6 +228,11 @@ class LakeReader:
             hint = "`lakeward tables` lists what there is; a table's name is <layer>.<table>"
             if self._has_no_live and _LIVE.search(text):
                 hint = "live views are of now and of all tenants: ask gold instead"
+            elif _LIVE.search(text):
+                hint = (
+                    "a live view is there once its mart was built: `lakeward build` builds all; "
+                    f"\"from duckdb_views() where schema_name = '{SCHEMA}'\" lists those there are"
+                )
         for gone in self.left_out:
             if re.search(rf"\b{re.escape(gone.name)}\b", text):
                 hint = f"{gone.layer}.{gone.name} is left out: {gone.reason}"

@@ -2,7 +2,7 @@
    fct_campaign_1m and, without minutes, of fct_campaign_daily. A ratio of nothing is null. #}
 {% macro campaign_metrics(date_name, minutes=none) -%}
 with
-{%- if minutes %} {{ live_steps([ref('stg_ad_events')], minutes) }}{% endif %}
+{%- if minutes %} {{ live_steps([ref('stg_ad_events')]) }}{% endif %}
 ad_events as (
     select
         tenant_id,
@@ -14,7 +14,6 @@ ad_events as (
         cost_usd
     from {{ ref('stg_ad_events') }}
     where {{ in_scope('event_date') }}
-    {%- if minutes %} and {{ in_touched_days() }}{% endif %}
 ),
 
 final as (

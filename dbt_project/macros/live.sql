@@ -7,39 +7,80 @@
     {{ return(execute and model.resource_type == 'operation') }}
 {% endmacro %}
 
-{# The first steps of a live mart: the events since the last build, once; the events up to now that
-   the mart's own text then reads in place of its upstreams; and the windows (tenant, beginning)
-   that new events fall in. #}
-{% macro live_steps(relations, minutes) -%}
+{# The first steps of a live mart: the events since the last build, worked out once, though several
+   steps read them. Those that silver had already are found by a left join, since what a query asks
+   for a tenant then reaches silver too, which it does not by an anti join. #}
+{% macro live_steps(relations) -%}
     {%- if is_live() -%}
     {%- for relation in relations %}
     {%- set contract = relation.identifier | replace('stg_', '') %}
+    {%- set key = graph.nodes['model.lakeward.' ~ relation.identifier].config.unique_key | join(', ') %}
 new_{{ contract }} as materialized (
-    select * from live.new_{{ contract }}
-),
-
-now_{{ contract }} as not materialized (
-    select * from live.built_{{ contract }}
-    union all by name
-    select * from new_{{ contract }}
+    select fresh.*
+    from live.fresh_{{ contract }} as fresh
+    left join (
+        select {{ key }}, event_date, true as is_built
+        from {{ built_events(contract) }}
+    ) using ({{ key }}, event_date)
+    where is_built is null
 ),
     {% endfor %}
-touched as (
-    {%- for relation in relations %}
-    select tenant_id, event_date, {{ window_start(minutes) }} as window_start
-    from new_{{ relation.identifier | replace('stg_', '') }}
-    {%- if not loop.last %}
-    union
-    {%- endif %}
-    {%- endfor %}
-),
     {%- endif -%}
 {%- endmacro %}
 
-{# In a live view: the days that something came for, which is what files can be skipped by. #}
-{% macro in_touched_days() -%}
-    {%- if not is_live() -%}{{ return('true') }}{%- endif -%}
-    event_date in (select event_date from touched) and tenant_id in (select tenant_id from touched)
+{# In a live mart: the events that gold was built from, of the days that something came for. Days and
+   tenants are what files of silver can be skipped by. #}
+{% macro built_events(contract) -%}
+    (
+        select * from live.built_{{ contract }}
+        where event_date in (select event_date from touched)
+            and tenant_id in (select tenant_id from touched)
+    )
+{%- endmacro %}
+
+{# What a live mart reads in place of a silver table: the events up to now. #}
+{% macro events_up_to_now(contract) -%}
+    (
+        select * from {{ built_events(contract) }}
+        union all by name
+        select * from new_{{ contract }}
+    )
+{%- endmacro %}
+
+{# A mart up to now, by the SQL of the mart over events_up_to_now: gold, but for the windows that
+   something came for. Filters on a tenant, a day or a window reach all parts of it, so that a
+   dashboard pays for what it asks: nothing but the windows' names is worked out twice. #}
+{% macro mart_up_to_now(name, sql, contracts, minutes) -%}
+with touched as materialized (
+    {%- for contract in contracts %}
+    select tenant_id, event_date, {{ window_start(minutes, 'minute') }} as window_start
+    from live.minutes_{{ contract }}
+    {%- if not loop.last %}
+    union
+    {%- endif -%}
+    {%- endfor %}
+)
+
+select * from gold.{{ name }}
+anti join touched using (tenant_id, window_start)
+union all by name
+select * from ({{ sql }})
+{%- endmacro %}
+
+{# The minutes that rows of bronze fall in which came since the last build: a few of them may turn
+   out to be of no event, and then their windows are worked out anew to what they were. #}
+{% macro touched_minutes(contract) -%}
+select distinct
+    tenant_id,
+    event_date,
+    {{ window_start(1) }} as minute
+from (
+    select
+        tenant_id,
+        {{ event_clocks() }}
+    from live.tail_{{ contract }}
+    where tenant_id is not null and occurred_at is not null
+)
 {%- endmacro %}
 
 {# In a live view: the rows of windows that something came for. #}
@@ -48,10 +89,18 @@ touched as (
     (tenant_id, window_start) in (select tenant_id, window_start from touched)
 {%- endmacro %}
 
-{# In a live view: the events of visits that a step of it has to do with. #}
+{# How the SQL of a step is read: by its name, or in a live view in its own place. DuckDB works out a
+   named step that two others read once and for all, whatever a query filters by; a step in its own
+   place is worked out twice, but only as far as the query asks. #}
+{% macro step(name, sql) -%}
+    {{ return('(' ~ sql ~ ')' if is_live() else name) }}
+{%- endmacro %}
+
+{# In a live view: the events of visits that a step of it has to do with. A join and not a filter, since
+   what a query asks for one side of it is asked of the other too. #}
 {% macro of_visits_in(step) -%}
-    {%- if not is_live() -%}{{ return('true') }}{%- endif -%}
-    (tenant_id, event_date, session_id) in (
-        select tenant_id, event_date, session_id from {{ step }}
-    )
+    {%- if is_live() -%}
+    inner join (select distinct tenant_id, event_date, session_id from {{ step }}) as visits
+        using (tenant_id, event_date, session_id)
+    {%- endif -%}
 {%- endmacro %}

@@ -1,7 +1,7 @@
 {# The SQL of the live views, put together from the models' own files after a build and kept in the
    table ops.live_views for whoever makes the views (lake/live.py). A text names its tables as
    <layer>.<table>; where a model reads bronze it reads live.tail_<table> instead, and where a mart
-   reads silver.stg_<table> it reads the step now_<table>. See docs/concepts/live.md. #}
+   reads silver.stg_<table> it reads events_up_to_now (macros/live.sql). See docs/concepts/live.md. #}
 {% macro publish_live_views() %}
     {#- dbt finds what the hook depends on by these calls, when it parses. -#}
     {%- set sources = {
@@ -17,9 +17,11 @@
         'stg_registrations': ref('stg_registrations'),
     } -%}
     {%- set sites = ref('sites') -%}
-    {%- set marts = [
-        'fct_metrics_1m', 'fct_metrics_5m', 'fct_metrics_15m', 'fct_metrics_60m', 'fct_campaign_1m',
-    ] -%}
+    {#- Marts by window, and how many minutes a window has. -#}
+    {%- set marts = {
+        'fct_metrics_1m': 1, 'fct_metrics_5m': 5, 'fct_metrics_15m': 15, 'fct_metrics_60m': 60,
+        'fct_campaign_1m': 1,
+    } -%}
     {%- if execute and flags.WHICH in ('build', 'run', 'retry') -%}
         {%- set texts = [] -%}
         {%- for name, relation in sources.items() -%}
@@ -32,22 +34,30 @@
                     | replace(relation | string, 'live.tail_' ~ relation.identifier)
                     | replace(sites | string, 'silver.sites'),
             }) -%}
+            {%- do texts.append({
+                'kind': 'minutes',
+                'name': name,
+                'key': [],
+                'sql': touched_minutes(relation.identifier),
+            }) -%}
         {%- endfor -%}
-        {%- for name in marts -%}
+        {%- for name, minutes in marts.items() -%}
             {%- set text = namespace(sql=render(graph.nodes['model.lakeward.' ~ name].raw_code)) -%}
-            {%- for relation in staged.values() -%}
+            {%- set contracts = [] -%}
+            {%- for relation in staged.values() if relation | string in text.sql -%}
                 {%- set contract = relation.identifier | replace('stg_', '') -%}
-                {%- set text.sql = text.sql | replace(relation | string, 'now_' ~ contract) -%}
+                {%- do contracts.append(contract) -%}
+                {%- set text.sql = text.sql | replace(relation | string, events_up_to_now(contract)) -%}
             {%- endfor -%}
             {%- do texts.append({
-                'kind': 'windows',
+                'kind': 'mart',
                 'name': name,
-                'key': ['tenant_id', 'window_start'],
-                'sql': text.sql,
+                'key': [],
+                'sql': mart_up_to_now(name, text.sql, contracts, minutes),
             }) -%}
         {%- endfor -%}
         {%- do texts.append({
-            'kind': 'state',
+            'kind': 'mart',
             'name': 'current_active_sessions',
             'key': [],
             'sql': render(graph.nodes['model.lakeward.current_active_sessions'].raw_code)
