@@ -244,6 +244,11 @@ class Running:
             f"{count} partitions",
         )
 
+    def wait_for_progress(self, count: int = 1) -> None:
+        """Return when the writer has told of its progress ``count`` more times."""
+        told = len(self.progress)
+        wait(lambda: len(self.progress) >= told + count, f"progress, {count} times")
+
     def wait_for_failure(self) -> BaseException:
         """Return what ended the writer."""
         wait(lambda: self.failure is not None, "the writer to end")
