@@ -11,7 +11,6 @@ from datetime import date
 from typing import Any, Literal
 
 import duckdb
-import pyarrow as pa
 
 from lake.build_run import SCRATCH
 from lake.duck import delta_scan, quote_name, quote_text
@@ -19,9 +18,9 @@ from lake.errors import BuildError, ConcurrentBuildError
 from lake.increments import Plan
 from lake.maintenance.fence import step_over_maintenance
 from lake.model_table import Buckets, append, replace_all, replace_buckets
+from lake.slices import slices_for, stream
 
 Strategy = Literal["insert_new", "replace_buckets"]
-BATCH_ROWS = 100_000
 MAINTAINED_MEANWHILE = 5
 """How often a write is begun anew because maintenance moved the table's rows while it ran."""
 
@@ -46,7 +45,8 @@ def write(
     Args:
         cursor: the DuckDB connection that knows the views of the run.
         plan: what is to be done.
-        request: ``sql``, ``strategy``, ``partition_by``, ``unique_key``, ``only_if_changed``.
+        request: ``sql``, ``strategy``, ``partition_by``, ``unique_key``, ``only_if_changed``,
+            ``sliced``.
         bucket_sql: gives the buckets to replace; without it those that changed upstream.
 
     Raises:
@@ -76,7 +76,9 @@ def _write(
     if request.get("only_if_changed") and _is_same(cursor, plan, sql):
         return Written("left as it is:", 0)
     if plan.mode == "full" or strategy is None:
-        return Written("rebuilt:", replace_all(plan, _stream(cursor, sql), partition_by))
+        slices = slices_for(cursor, plan) if request["sliced"] else 1
+        rows = replace_all(plan, stream(cursor, sql, slices), partition_by)
+        return Written("rebuilt:" if slices == 1 else f"rebuilt in {slices} slices:", rows)
     staged = f"{quote_name(SCRATCH)}.{quote_name(plan.own.name + '__rows')}"
     cursor.execute(f"create or replace table {staged} as {_in_table_order(cursor, plan, sql)}")
     try:
@@ -84,9 +86,9 @@ def _write(
             return _write_range(cursor, plan, staged, partition_by)
         if strategy == "insert_new":
             fresh = _not_there_yet(plan, staged, request["unique_key"])
-            return Written("added:", append(plan, _stream(cursor, fresh)))
+            return Written("added:", append(plan, stream(cursor, fresh)))
         buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
-        rows = _stream(cursor, f"from {staged}")
+        rows = stream(cursor, f"from {staged}")
         return Written("replaced:", replace_buckets(plan, rows, buckets))
     finally:
         cursor.execute(f"drop table if exists {staged}")
@@ -133,7 +135,7 @@ def _write_range(
     if not differing:
         return Written("left as they are:", 0)
     cursor.execute(f"delete from {staged} where ({tenant}, {day}) not in ({_values(differing)})")
-    return Written("replaced:", replace_buckets(plan, _stream(cursor, f"from {staged}"), differing))
+    return Written("replaced:", replace_buckets(plan, stream(cursor, f"from {staged}"), differing))
 
 
 def _not_there_yet(plan: Plan, staged: str, key: Sequence[str]) -> str:
@@ -179,7 +181,3 @@ def buckets_of(cursor: duckdb.DuckDBPyConnection, sql: str) -> Buckets:
 
 def _values(buckets: Buckets) -> str:
     return ", ".join(f"({quote_text(name)}, date '{day}')" for name, day in sorted(buckets))
-
-
-def _stream(cursor: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
-    return cursor.execute(sql).to_arrow_reader(BATCH_ROWS)

@@ -70,7 +70,10 @@ def test_increments_that_die_between_batches_and_compaction_equal_a_full_refresh
         result = lake.build()
         assert {node.mode for node in result.models()} <= {"increment", "seed", "table"}
         other = lake.copy_bronze_to(tmp_path / f"refresh{number}")
-        other.build()
+        with monkeypatch.context() as patch:
+            patch.setattr("lake.build_write.slices_for", lambda *_, n=number: 1 + 2 * n)
+            refreshed = other.build()
+        assert any("3 slices" in node.message for node in refreshed.models()) == bool(number)
         same_tables(lake, other)
     assert {label(model) for model in models} <= set(lake.tables())
     assert {label(model) for model in models if not lake.rows(label(model))} <= NEED_MORE_DAYS

@@ -130,6 +130,16 @@
     {{ return(in_buckets(around(plan.buckets, days_before, days_after), date_column)) }}
 {% endmacro %}
 
+{# In a full build the rows of one slice of the keys in meta.sliced_by (lake/slices.py); all rows when
+   nothing says which slice. Each row that takes part in a row of the model must have the key. #}
+{% macro in_slice() %}
+    {%- if not has_plan() or delta_plan().mode != 'full' -%}{{ return('true') }}{%- endif -%}
+    {{ return(
+        'hash(' ~ config.get('meta').sliced_by | join(', ') ~ ')'
+        ~ " % coalesce(getvariable('slices'), 1) = coalesce(getvariable('slice'), 0)"
+    ) }}
+{% endmacro %}
+
 {# The buckets, and those of the same tenant so many days before and after each. #}
 {% macro around(buckets, days_before, days_after) %}
     {%- if not days_before and not days_after -%}{{ return(buckets) }}{%- endif -%}

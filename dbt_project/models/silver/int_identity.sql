@@ -2,7 +2,7 @@
     config(
         incremental_strategy='replace_buckets',
         partition_by=['tenant_id', 'first_seen_date'],
-        meta={'reads': 'rows'},
+        meta={'reads': 'rows', 'sliced_by': ['tenant_id', 'identifier_type', 'identifier']},
     )
 }}
 
@@ -45,8 +45,10 @@
         coalesce(sum(purchase_count), 0) as purchase_count,
         coalesce(sum(revenue_usd), 0) as revenue_usd
     from evidence
+    where
+        {{ in_slice() }}
 {%- if is_backfill() %}
-    where (tenant_id, identifier_type, identifier) in (
+        and (tenant_id, identifier_type, identifier) in (
         select tenant_id, identifier_type, identifier
         from evidence
         where {{ in_scope('event_date') }}

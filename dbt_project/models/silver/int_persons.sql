@@ -2,7 +2,7 @@
     config(
         incremental_strategy='replace_buckets',
         partition_by=['tenant_id', 'first_seen_date'],
-        meta={'reads': 'changes'},
+        meta={'reads': 'changes', 'sliced_by': ['tenant_id', 'person_type', 'person_id']},
     )
 }}
 
@@ -99,8 +99,10 @@
         cast(sum(purchase_count) as bigint) as purchase_count,
         cast(sum(revenue_usd) as decimal(18, 2)) as revenue_usd
     from identifiers
+    where
+        {{ in_slice() }}
 {%- if is_backfill() %}
-    where (tenant_id, person_type, person_id) in (
+        and (tenant_id, person_type, person_id) in (
         select tenant_id, person_type, person_id
         from identifiers
         where {{ in_scope('first_seen_date') }}

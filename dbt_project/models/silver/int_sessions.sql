@@ -2,7 +2,7 @@
     config(
         incremental_strategy='replace_buckets',
         partition_by=['tenant_id', 'session_date'],
-        meta={'reads': 'rows'},
+        meta={'reads': 'rows', 'sliced_by': ['tenant_id', 'session_id']},
     )
 }}
 
@@ -106,6 +106,7 @@ with candidates as (
     {% endif %}
     where
         not is_date_clamped
+        and {{ in_slice() }}
     {% if is_incremental() %}
         and {{ in_buckets_of(spanned_sql, 'event_date') }}
     {% elif is_backfill() %}
