@@ -32,7 +32,7 @@ from benchmarks.rig.watched import EVERY_S, Watched, python
 from ingest.tenants.access import open_registry
 from ingest.tenants.model import Quota
 from lake.tables import Lake, read_rows
-from tests.kafka_servers.apache import free_ports
+from tests.ports import free_ports
 
 TIMEOUT_S = 90.0
 BRONZE_RATE = 2_000

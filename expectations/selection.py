@@ -14,7 +14,13 @@ from expectations.distribution import distribution_suite
 from expectations.errors import CheckScopeError
 from expectations.gold import gold_suite
 from expectations.reconciliation import NotComparableError, reconciliation_suite
-from expectations.references import EVENTS, EXPERIMENTS, exposure_suite
+from expectations.references import (
+    EVENTS,
+    EXPERIMENTS,
+    exposure_suite,
+    reference_suite,
+    references_among,
+)
 from expectations.silver import (
     REJECTED,
     SESSIONS,
@@ -128,6 +134,8 @@ def _makers(
             yield ("silver", table), partial(reconciliation_suite, lake, contract)
     if {EVENTS, EXPERIMENTS} <= set(there["silver"]):
         yield ("silver", EVENTS), partial(exposure_suite, today)
+    for reference in references_among(there):
+        yield reference.table, partial(reference_suite, reference, today)
     if SESSIONS in there["silver"]:
         yield ("silver", SESSIONS), session_suite
     for name in there["gold"]:

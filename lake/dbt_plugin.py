@@ -26,16 +26,16 @@ from dbt_common.invocation import get_invocation_id
 
 from ingest.contracts.registry import load_contracts
 from ingest.settings import IngestSettings
-from lake.build_run import SCRATCH, BuildRun, Lakes
+from lake.build_run import SCRATCH, BuildRun
 from lake.build_write import buckets_of, write
+from lake.dbt_lakes import lakes_of_run
 from lake.duck import prepare, quote_name, quote_text
 from lake.errors import BuildError
 from lake.file_rows import column_types, rows_of_files
 from lake.increments import DateRange, Plan, Reach, plan
 from lake.live_texts import LiveText, keep_texts
 from lake.model_table import append
-from lake.settings import LakeSettings
-from lake.tables import LAYERS, Lake, Layer
+from lake.tables import LAYERS, Layer
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +44,13 @@ class Plugin(BasePlugin):
     """Reads and writes the lake for dbt."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        """Take the roots from the profile: ``lake_root``, and ``own_root`` for a dev target."""
-        shared = Lake(_absolute(plugin_config["lake_root"]))
-        own = plugin_config.get("own_root")
-        self._lakes = Lakes(shared, Lake(_absolute(own)) if own else shared)
+        """Take from the profile whether the target is the ``dev`` one, which owns its tables."""
+        if "lake_root" in plugin_config:
+            raise BuildError(
+                "the profile names a lake_root, and no profile says where the lake is",
+                hint="Set LAKEWARD_LAKE_ROOT or LAKEWARD_HOME instead (dbt_project/profiles.yml).",
+            )
+        self._lakes = lakes_of_run(is_dev=plugin_config["is_dev"])
         self._lock = threading.RLock()
         self._thread = threading.local()
         self._run: BuildRun | None = None
@@ -248,10 +251,6 @@ def _reaches(label: str, request: dict[str, Any]) -> dict[str, Reach]:
 
 def _live_text(text: dict[str, Any]) -> LiveText:
     return LiveText(text["kind"], text["name"], tuple(text["key"]), str(text["sql"]))
-
-
-def _absolute(root: str) -> str:
-    return LakeSettings(lake_root=root).root
 
 
 def _dates(flags: Any) -> DateRange | None:

@@ -1,8 +1,7 @@
 """Run dbt in this process: for the command line, the demo, Dagster and tests.
 
-Where the lake is goes to dbt by ``--vars``, never through this process's environment, so that two
-runs on two lakes in one process do not see each other. dbt itself keeps global state, so runs in
-one process take turns.
+Where the lake is never goes through this process's environment, so that two runs on two lakes in
+one process do not see each other. dbt itself keeps global state, so runs in one process take turns.
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
+from lake.dbt_lakes import lakes_at, working_on
+from lake.dbt_parse import parsed_project
 from lake.errors import BuildError
 
 PROJECT: Final = Path(__file__).resolve().parent.parent / "dbt_project"
@@ -28,8 +29,6 @@ PROJECT: Final = Path(__file__).resolve().parent.parent / "dbt_project"
 GOOD: Final = frozenset({"success", "pass", "warn", "no-op", "partial success"})
 
 _turn = threading.Lock()
-_manifests: dict[tuple[str, ...], Any] = {}
-"""Parsed projects of this process, by what they were parsed from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +119,12 @@ def run_dbt(
         BuildError: dbt could not start: a wrong option, or a project that does not parse. A model
             or test that fails is no exception but ``succeeded`` false.
     """
-    here = Path.cwd()
     words, own_vars = _take_vars(list(args))
-    options = _options(home, lake_root, target, own_vars)
-    with _turn:
+    options = _options(home, target, own_vars)
+    with _turn, working_on(lakes_at(lake_root, home, is_dev=target == "dev")):
+        here = Path.cwd()
         try:
-            manifest = _manifest(options, target, own_vars)
+            manifest = _parsed(home, target, own_vars)
             callbacks = [] if on_progress is None else [_listener(on_progress)]
             runner = dbtRunner(manifest=manifest.deepcopy(), callbacks=callbacks)
             answer = runner.invoke([*words, *options])
@@ -141,16 +140,16 @@ def run_dbt(
     return DbtResult(answer.success, nodes, _folder(home) / "target")
 
 
-def parse_project(*, home: Path, lake_root: str, target: str = "prod") -> dict[str, Any]:
+def parse_project(*, home: Path, target: str = "prod") -> dict[str, Any]:
     """Return the parsed project as ``manifest.json`` has it; no lake needs to be there.
 
     Raises:
         BuildError: the project does not parse.
     """
-    here = Path.cwd()
     with _turn:
+        here = Path.cwd()
         try:
-            manifest = _manifest(_options(home, lake_root, target, {}), target, {})
+            manifest = _parsed(home, target, {})
             document: dict[str, Any] = manifest.writable_manifest().to_dict(omit_none=False)
         finally:
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
@@ -162,17 +161,17 @@ def _folder(home: Path) -> Path:
     return home.resolve() / "dbt"
 
 
-def _options(home: Path, lake_root: str, target: str, own_vars: dict[str, Any]) -> list[str]:
-    variables = {
-        **own_vars,
-        "lakeward_lake_root": lake_root,
-        "lakeward_dev_root": str(home.resolve() / "dev" / "lake"),
-    }
+def _parsed(home: Path, target: str, own_vars: dict[str, Any]) -> Any:
+    options = _options(home, target, own_vars)
+    return parsed_project(PROJECT, options, (target, json.dumps(own_vars, sort_keys=True)))
+
+
+def _options(home: Path, target: str, own_vars: dict[str, Any]) -> list[str]:
     return [
         *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
         *("--target", target, "--target-path", str(_folder(home) / "target")),
         *("--log-path", str(_folder(home) / "logs"), "--log-level", "none"),
-        *("--vars", json.dumps(variables)),
+        *("--vars", json.dumps(own_vars)),
     ]
 
 
@@ -197,28 +196,6 @@ def _take_vars(words: list[str]) -> tuple[list[str], dict[str, Any]]:
     if not isinstance(found, dict):
         raise BuildError("--vars takes a mapping, for example --vars '{late_after_hours: 48}'")
     return [*words[:at], *words[at + 2 :]], found
-
-
-def _manifest(options: list[str], target: str, own_vars: dict[str, Any]) -> Any:
-    """Return the parsed project, parsed once a process while its files stay as they are.
-
-    dbt would parse it anew for each lake, because the profile differs; the models do not.
-    """
-    files = sorted(
-        path
-        for folder in (".", "macros", "models", "seeds", "tests")
-        for path in (PROJECT.glob("*.yml") if folder == "." else (PROJECT / folder).rglob("*.*"))
-        if path.is_file()
-    )
-    stamps = [f"{path}:{path.stat().st_mtime_ns}" for path in files]
-    key = (target, json.dumps(own_vars, sort_keys=True), *stamps)
-    if key not in _manifests:
-        parsed = dbtRunner().invoke(["parse", *options])
-        if parsed.exception is not None:
-            raise BuildError(f"the dbt project cannot be parsed: {parsed.exception}")
-        _manifests.clear()
-        _manifests[key] = parsed.result
-    return _manifests[key]
 
 
 _ENDS: Final = frozenset({"LogModelResult", "LogSeedResult", "LogTestResult", "LogUnitTestResult"})

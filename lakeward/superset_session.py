@@ -47,7 +47,7 @@ def project_of(settings: LakeSettings) -> Project:
     Raises:
         BuildError: it does not parse.
     """
-    return read_project(parse_project(home=settings.home, lake_root=settings.root))
+    return read_project(parse_project(home=settings.home))
 
 
 def database_uri(catalog: Path) -> str:

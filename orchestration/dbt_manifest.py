@@ -17,7 +17,7 @@ READ_BY_DBT = ("macros", "models", "seeds", "tests", "snapshots", "analyses")
 DIGITS = 16
 
 
-def load_manifest(project: Path, folder: Path, lake_root: str) -> dict[str, Any]:
+def load_manifest(project: Path, folder: Path) -> dict[str, Any]:
     """Return the manifest of ``project``, parsing it when its files changed.
 
     It is kept in ``folder``, never in the project, which may be an installed package that nobody
@@ -28,7 +28,7 @@ def load_manifest(project: Path, folder: Path, lake_root: str) -> dict[str, Any]
     """
     kept = folder / f"manifest-{fingerprint(project)}.json"
     if not kept.exists():
-        _parse(folder, lake_root, kept)
+        _parse(folder, kept)
         for old in folder.glob("manifest-*.json"):
             if old != kept:
                 old.unlink(missing_ok=True)
@@ -47,10 +47,10 @@ def fingerprint(project: Path) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-def _parse(folder: Path, lake_root: str, kept: Path) -> None:
+def _parse(folder: Path, kept: Path) -> None:
     logger.info("dbt_project_parsed", extra={"manifest": str(kept)})
     folder.mkdir(parents=True, exist_ok=True)
-    parsed = parse_project(home=folder, lake_root=lake_root)
+    parsed = parse_project(home=folder)
     draft = kept.with_suffix(".json.new")
     draft.write_text(json.dumps(parsed))
     draft.replace(kept)

@@ -73,7 +73,7 @@ def wire(
     contracts = load_contracts(ingest.contracts_dir)
     freshness = written_within(settings.fresh_hours)
     dbt = DbtCommand(settings.dagster_home, lake_settings)
-    manifest = load_manifest(PROJECT, settings.dagster_home, lake_settings.root)
+    manifest = load_manifest(PROJECT, settings.dagster_home)
     data_docs = settings.home.resolve() / "data_docs"
     models = {layer: model_names(manifest, layer) for layer in MODEL_LAYERS}
     checked: dict[Layer, list[str]] = {

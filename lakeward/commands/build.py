@@ -36,7 +36,8 @@ def build(
     """
     from lakeward.build_report import build_and_report
 
-    args = ["build"] if tests else ["build", "--exclude-resource-type", "test", "unit_test"]
+    # unit tests are of the models' SQL on made-up rows: they belong to whoever changes it
+    args = ["build", "--exclude-resource-type", "unit_test", *([] if tests else ["test"])]
     if select:
         args += ["--select", *select]
     if exclude:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,10 @@ def test_a_reader_beside_a_build_sees_each_table_before_or_after_it(
     seen: dict[str, set[int]] = {label: set() for label in tables}
     failures: list[Exception] = []
     stop = threading.Event()
+    looks = 0
 
     def read() -> None:
+        nonlocal looks
         with connect(lake.lake) as connection:
             while not stop.is_set():
                 for label, uri in tables.items():
@@ -124,6 +127,13 @@ def test_a_reader_beside_a_build_sees_each_table_before_or_after_it(
                         failures.append(error)
                         return
                     seen[label].add(found[0] if found else 0)
+                looks += 1
+
+    def wait_for_a_look() -> None:
+        """Return when the reader has read every table from now on."""
+        wanted = looks + 2
+        while looks < wanted and reader.is_alive():
+            time.sleep(0.01)
 
     def states() -> dict[str, Any]:
         return {
@@ -135,10 +145,12 @@ def test_a_reader_beside_a_build_sees_each_table_before_or_after_it(
     reader = threading.Thread(target=read)
     reader.start()
     try:
+        wait_for_a_look()
         for _ in range(2):
             feed(lake, events, 60)
             lake.build()
             whole.append(states())
+        wait_for_a_look()
     finally:
         stop.set()
         reader.join()

@@ -29,7 +29,7 @@ NEED_MORE_DAYS = {"gold.fct_anomalies"}
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Every model of the project, from its manifest."""
     home = tmp_path_factory.mktemp("models")
-    nodes = parse_project(home=home, lake_root=str(home / "lake"))["nodes"].values()
+    nodes = parse_project(home=home)["nodes"].values()
     return [node for node in nodes if node["resource_type"] == "model"]
 
 

@@ -30,7 +30,7 @@ TYPE_OF_SUFFIX = {
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The parsed project."""
     home = tmp_path_factory.mktemp("rules")
-    return parse_project(home=home, lake_root=str(home / "lake"))
+    return parse_project(home=home)
 
 
 @pytest.fixture(scope="module")

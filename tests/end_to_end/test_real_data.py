@@ -84,7 +84,7 @@ def test_each_line_of_the_real_files_is_an_event_in_gold_or_a_refused_line(
     assert "0 sent in this run" in run(*github) or "nothing" in run(*github)
     run(*github, "--again")
     run("write", "--until-current", "--create-topics")
-    run("build")
+    run("build", "--no-tests")
     assert rows("select count(*)::int as n from silver.stg_app_events") == [{"n": 800}]
     assert rows("select count(*)::int as n from bronze.app_events") == [{"n": 1600}]
     assert "11,599 messages = 11,599 rows + 0 dead letters; 0 lost, 0 twice" in run("audit")

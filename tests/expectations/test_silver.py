@@ -10,7 +10,9 @@ import pytest
 from deltalake import write_deltalake
 
 from expectations.check import run
+from expectations.references import REFERENCES
 from expectations.result import CheckReport
+from lake.tables import Layer
 from tests.expectations.small_lake import CONTRACTS, NOW, SmallLake
 
 
@@ -155,3 +157,68 @@ def test_an_exposure_to_an_experiment_that_nobody_knows_warns(small: SmallLake) 
     ((_, found),) = report.failures("warn")
     assert found.rule == "an exposure names an experiment and a variant of the seed"
     assert [row["variant"] for row in found.sample] == ["purple"]
+
+
+def test_a_visit_a_conversion_and_a_user_that_are_nowhere_warn(small: SmallLake) -> None:
+    yesterday = NOW.date() - timedelta(days=1)
+
+    def write(layer: Layer, table: str, **columns: list[object]) -> None:
+        kinds = {name: pa.date32() for name in columns if name.endswith("_date")}
+        data = {name: pa.array(values, kinds.get(name)) for name, values in columns.items()}
+        write_deltalake(small.lake.uri(layer, table), pa.table(data))
+
+    write(
+        "silver",
+        "int_sessions",
+        tenant_id=["acme"] * 2,
+        session_id=["s1", "s2"],
+        session_date=[yesterday] * 2,
+    )
+    write(
+        "silver",
+        "int_touches",
+        tenant_id=["acme"] * 4,
+        session_id=["s1", None, "lost", "of_today"],
+        touch_date=[yesterday] * 3 + [NOW.date()],
+    )
+    conversions = [
+        small.conversion(
+            f"c{n}",
+            tenant_id=tenant,
+            session_id="s2" if n > lost else f"lost-{n}",
+            occurred_at=NOW - timedelta(days=1),
+        )
+        for tenant, lost in (("acme", 1), ("globex", 40))
+        for n in range(40)
+    ]
+    small.write_bronze(conversions)
+    small.write_silver(conversions)
+    write("gold", "dim_users", tenant_id=["acme", "globex"], user_id=["u1", "u2"])
+    write(
+        "gold",
+        "fct_sessions",
+        tenant_id=["acme"] * 3,
+        user_id=["u1", "u2", None],
+        session_date=[yesterday] * 3,
+    )
+
+    def found() -> dict[str, list[tuple[object, ...]]]:
+        tables = ["silver.int_touches", "silver.stg_conversions", "gold.fct_sessions"]
+        report = run(small.lake, CONTRACTS, data_docs=small.docs, now=NOW, tables=tables)
+        rules = {one.rule for one in REFERENCES}
+        return {
+            suite.name: [(row["tenant_id"], row["missing_count"]) for row in rule.sample]
+            for suite, rule in report.failures("warn")
+            if rule.rule in rules
+        }
+
+    # one of forty is few enough, and globex sends no pages at all
+    assert found() == {
+        "silver.int_touches.session_id": [("acme", 1)],
+        "gold.fct_sessions.user_id": [("acme", 1)],
+    }
+    many = [small.conversion(f"more-{n}", session_id="?", occurred_at=NOW - timedelta(days=1))
+            for n in range(5)]  # fmt: skip
+    small.write_bronze(many)
+    small.write_silver([*conversions, *many])
+    assert found()["silver.stg_conversions.session_id"] == [("acme", 7)]

@@ -21,9 +21,11 @@ from ingest.kafka import check_reachable, client_config
 from ingest.settings import IngestSettings
 from tests.kafka_servers.topics import KafkaForTest
 
+PATIENCE_S = 120.0
 
-def wait_for(done: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
+
+def wait_for(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -180,7 +182,7 @@ def test_the_command_stops_on_a_signal_and_leaves_nothing_running(
         assert is_alive(document["pid"])
         check_reachable(settings_for(tmp_path))
         command.send_signal(number)
-        out, err = command.communicate(timeout=20)
+        out, err = command.communicate(timeout=PATIENCE_S)
     finally:
         command.kill()
     assert command.returncode == 0, err
@@ -192,7 +194,7 @@ def test_the_command_stops_on_a_signal_and_leaves_nothing_running(
 def test_a_second_command_says_where_the_first_one_runs(tmp_path: Path) -> None:
     with EmbeddedBroker(tmp_path) as broker:
         command = launch(tmp_path)
-        _, err = command.communicate(timeout=20)
+        _, err = command.communicate(timeout=PATIENCE_S)
         assert f"already runs at {broker.bootstrap_servers}" in err
     assert command.returncode == 2
     assert "LAKEWARD_HOME" in err
@@ -204,7 +206,7 @@ def test_the_command_ends_with_the_reason_when_the_broker_dies(tmp_path: Path) -
         assert command.stdout is not None
         command.stdout.readline()
         os.kill(json.loads(Announcement.path(tmp_path).read_text())["pid"], signal.SIGKILL)
-        _, err = command.communicate(timeout=20)
+        _, err = command.communicate(timeout=PATIENCE_S)
     finally:
         command.kill()
     assert command.returncode == 2
@@ -221,6 +223,6 @@ def test_the_broker_dies_with_a_command_that_is_killed(tmp_path: Path) -> None:
         assert is_alive(pid)
     finally:
         command.kill()
-        command.communicate(timeout=20)
+        command.communicate(timeout=PATIENCE_S)
     wait_for(lambda: not is_alive(pid))
     wait_for(lambda: Announcement.read(tmp_path) is None)

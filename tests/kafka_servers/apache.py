@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import signal
-import socket
 import subprocess
 import time
 import uuid
@@ -19,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 
 from ingest.child_process import dies_with_parent
 from tests.kafka_servers import distribution
+from tests.ports import free_ports
 
 START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 30
@@ -267,12 +267,3 @@ class ApacheKafka:
 
     def _log_tail(self) -> str:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-20:])
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nothing listens on."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]

@@ -15,7 +15,8 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka_servers.apache import ApacheKafka, free_ports
+from tests.kafka_servers.apache import ApacheKafka
+from tests.ports import free_ports
 
 READY_TIMEOUT_S = 60
 

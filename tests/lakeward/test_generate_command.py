@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from ingest.broker import EmbeddedBroker
 from ingest.generator.ledger import Ledger
+from ingest.kafka import client_config
+from ingest.settings import IngestSettings
 
-Environment = dict[str, str]
+PATIENCE_S = 120.0
 
 
 @pytest.fixture
@@ -29,10 +32,28 @@ def lakeward(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "lakeward", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
         env={**os.environ, "LAKEWARD_HOME": str(home), "COLUMNS": "200"},
     )
+
+
+def wait_until_it_sends(process: subprocess.Popen[str], home: Path) -> None:
+    """Return when the broker has some of what a command sends."""
+    settings = IngestSettings(_env_file=None, home=home)
+    consumer = Consumer({**client_config(settings), "group.id": "who-waits"})
+    deadline = time.monotonic() + PATIENCE_S
+    try:
+        while not any(
+            consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)[1]
+            for topic, facts in consumer.list_topics(timeout=30).topics.items()
+            for partition in facts.partitions
+        ):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        consumer.close()
 
 
 def ledgers(home: Path) -> list[Ledger]:
@@ -87,12 +108,9 @@ def test_a_live_run_ends_in_good_order_on_a_signal(home: Path, number: signal.Si
         text=True,
         env={**os.environ, "LAKEWARD_HOME": str(home), "COLUMNS": "200"},
     )
-    deadline = time.monotonic() + 60
-    while not (home / "generator").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(1.5)
+    wait_until_it_sends(process, home)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     (ledger,) = ledgers(home)
     assert ledger.complete
@@ -108,12 +126,9 @@ def test_a_backfill_cut_short_says_so_and_has_a_true_ledger(home: Path) -> None:
         text=True,
         env={**os.environ, "LAKEWARD_HOME": str(home), "COLUMNS": "200"},
     )
-    deadline = time.monotonic() + 60
-    while not (home / "generator").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(2)
+    wait_until_it_sends(process, home)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert "interrupted" in err
     (ledger,) = ledgers(home)

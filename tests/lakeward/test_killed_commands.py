@@ -106,7 +106,7 @@ def test_letters_are_replayed_once_however_often_the_replay_is_killed(tmp_path: 
     (tmp_path / "mend.yaml").write_text("steps: [{set: {path: $.at, letter: appended_at}}]")
     bench = Bench(home.lake)
     sink = bench.sink()
-    incarnations = [Source(TOPIC, f"id-{n:03}", 0) for n in range(4 * KILLS)]
+    incarnations = [Source(TOPIC, f"id-{n:03}", 0) for n in range(8 * KILLS)]
     for source in incarnations:
         bench.take_over(sink, source)
         letters = [without_time(source, offset) for offset in range(LETTERS)]
@@ -148,7 +148,7 @@ def test_a_tenant_is_erased_with_one_certificate_however_often_that_is_killed(
     days = pa.table(
         {"tenant_id": ["acme", "acme", "globex"], "day": ["1", "2", "1"], "n": [1, 2, 3]}
     )
-    for number in range(6 * KILLS):
+    for number in range(10 * KILLS):
         uri = home.lake.uri("gold", f"fct_{number:03}")
         write_deltalake(uri, days, partition_by=["tenant_id", "day"])
     shutil.copytree(folder / "lake", tmp_path / "undisturbed")

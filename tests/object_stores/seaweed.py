@@ -16,7 +16,7 @@ from typing import Self
 from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
 from ingest.child_process import dies_with_parent
-from tests.kafka_servers.apache import free_ports
+from tests.ports import free_ports
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 20

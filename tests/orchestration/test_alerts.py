@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -32,6 +31,7 @@ from lakeward.__main__ import build_app
 from orchestration.alert_sensors import alert_sensors
 from orchestration.alerts import Alert, AlertBook, send
 from orchestration.settings import OrchestrationSettings
+from tests.ports import free_ports
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -96,8 +96,7 @@ class Mailbox(Message):
 
 def test_an_e_mail_arrives_at_a_mail_server() -> None:
     mailbox = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     server = Controller(mailbox, hostname="127.0.0.1", port=port)  # 0 is not to be had
     server.start()
     try:

@@ -19,17 +19,16 @@ from serving.catalog import build_catalog, install_extensions
 BI_TOOL = """
 import duckdb, json, sys
 path, folder, last = sys.argv[1], sys.argv[2], int(sys.argv[3])
-print("ready", flush=True)
-seen, queries = [], 0
+seen = []
 while True:
     with duckdb.connect(path, read_only=True, config={"extension_directory": folder}) as bi:
         for _ in range(3):
             count = bi.execute("select count(*), count(distinct n) from gold.numbers").fetchone()
             seen.append(count)
-            queries += 1
+    print(count[0], flush=True)
     if count[0] >= last:
         break
-print(json.dumps({"queries": queries, "seen": seen}))
+print(json.dumps(seen))
 """
 """What a BI tool does: opens the file read-only with plain DuckDB, asks, and closes it."""
 
@@ -73,18 +72,19 @@ def test_queries_from_another_process_never_fail_while_tables_and_catalog_change
         text=True,
     ) as tool:
         assert tool.stdout is not None
-        assert tool.stdout.readline() == "ready\n"
         for n in range(1, commits + 1):
+            while n % 10 == 1 and int(tool.stdout.readline()) < n:
+                pass  # it has seen what there is so far, and asks again while more comes
             write_deltalake(lake.uri("gold", "numbers"), pa.table({"n": [n]}), mode="append")
             if n % 10 == 0:
                 write_deltalake(lake.uri("gold", f"new_{n}"), pa.table({"n": [n]}))
                 assert build_catalog(lake, catalog).is_changed
         out, err = tool.communicate(timeout=120)
     assert (tool.returncode, err) == (0, "")
-    seen = json.loads(out)["seen"]
+    seen = json.loads(out.splitlines()[-1])
     assert seen == sorted(seen), "a later query saw less than an earlier one"
     assert all(rows == distinct for rows, distinct in seen), "a commit was seen in part or twice"
-    assert len({rows for rows, _ in seen}) > 1, "no query ran while the table was written"
+    assert len({rows for rows, _ in seen}) > 3, "no query ran while the table was written"
     assert seen[-1] == [commits + 1, commits + 1]
 
 

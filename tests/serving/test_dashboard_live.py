@@ -99,11 +99,12 @@ def test_a_live_panel_has_what_is_committed_while_a_build_runs(visits: Visits) -
         assert shown(made) == (visits.count, None)
         visits.commit(15)
         eventually(made, (visits.count, None))
-        ended, failed = threading.Event(), []
+        enough, ended, failed = threading.Event(), threading.Event(), []
 
         def run() -> None:
             try:
-                visits.build()
+                while not enough.is_set():  # one build may be over before anybody looks
+                    visits.build()
             except BaseException as error:  # noqa: BLE001 - raised again below
                 failed.append(error)
             finally:
@@ -118,11 +119,12 @@ def test_a_live_panel_has_what_is_committed_while_a_build_runs(visits: Visits) -
             number, note = shown(made)
             assert (number <= before, note) == (True, None)
             assert shown(made, "/panels/live_activity.json")[1] is None
-            answers += 1
             eventually(made, (before, None))
+            answers += 1
+            if answers == 3:
+                enough.set()
         thread.join()
         assert failed == []
-        assert answers > 1
         assert shown(made, "/panels/live_campaigns.json") == (None, None)  # no bronze table yet
 
 

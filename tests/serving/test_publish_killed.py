@@ -23,28 +23,38 @@ from lake.tables import Lake
 from serving.publish import run
 from serving.publish.target import Target
 from tests.serving.published import MART
+def tell(*told):
+    print(*told, flush=True)
+    sys.stdin.readline()
 run.MESSAGES_A_TRANSACTION = 1_500
 run.publish(
     IngestSettings(_env_file=None), Lake(sys.argv[1]), Target(MART, sys.argv[2]),
-    run.Options(sys.argv[2] + ".at"), on_progress=lambda *told: print(*told, flush=True),
+    run.Options(sys.argv[2] + ".at"), on_progress=tell,
 )
 """
+"""Waits for a line whenever it has told of its progress, so that it cannot be done too early."""
 
 
 def killed_after(kafka: KafkaForTest, table: Table, topic: str, lines: int) -> bool:
-    """Publish in another process and kill it when it has told so often; tell whether it lived."""
+    """Publish in another process, kill it soon after it told so often; tell whether it lived."""
     with subprocess.Popen(
         [sys.executable, "-c", PUBLISHER, table.lake.root, topic],
         cwd=ROOT,
         env={**os.environ, **kafka.environment},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
-        for number, line in enumerate(line for line in process.stdout if "sending" in line):
-            if number == lines:
-                assert line
+        told = 0
+        for line in process.stdout:
+            told += "sending" in line
+            process.stdin.write("\n")
+            process.stdin.flush()
+            if told > lines:
                 process.kill()
+                break
     return process.returncode != 0
 
 

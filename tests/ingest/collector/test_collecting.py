@@ -19,7 +19,7 @@ from ingest.settings import IngestSettings
 from ingest.tenants.access import open_registry
 from tests.ingest.collector.bronze import drain, rows
 from tests.ingest.collector.conftest import make_key
-from tests.ingest.collector.running import RunningCollector
+from tests.ingest.collector.running import PATIENCE_S, RunningCollector
 
 CHROME = (
     "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) "
@@ -245,9 +245,10 @@ def test_a_browser_may_ask_first(collector: RunningCollector) -> None:
 
 def _until(collector: RunningCollector, secret: str, status: int) -> Any:
     """Return the answer that has ``status``; the registry is read again within seconds."""
-    for _ in range(60):
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
         answer = collector.post("/analytics", event("u"), secret)
         if answer.status_code == status:
             return answer
+        assert time.monotonic() < deadline, f"{answer.status_code}, not {status}: {answer.text}"
         time.sleep(0.25)
-    raise AssertionError(f"{answer.status_code}, not {status}: {answer.text}")

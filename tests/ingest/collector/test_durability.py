@@ -71,7 +71,7 @@ def test_kill_9_under_load_loses_no_acknowledged_event(
     stop = threading.Event()
 
     def send(collector: RunningCollector, name: str) -> None:
-        with httpx.Client(headers={"X-Write-Key": key}, timeout=10) as client:
+        with httpx.Client(headers={"X-Write-Key": key}, timeout=60) as client:
             for number in range(10_000):
                 if stop.is_set():
                     return

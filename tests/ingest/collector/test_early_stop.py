@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.ingest.collector.running import environment_of
-from tests.kafka_servers.apache import free_ports
+from tests.ports import free_ports
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])

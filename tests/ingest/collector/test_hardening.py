@@ -20,7 +20,7 @@ from ingest.collector import segment, statuses
 from ingest.collector.reasons import REASONS
 from ingest.tenants.model import Quota
 from tests.ingest.collector.conftest import make_key
-from tests.ingest.collector.running import RunningCollector
+from tests.ingest.collector.running import PATIENCE_S, RunningCollector
 
 PAGE = Path(__file__).parents[3] / "docs/reference/http-api.md"
 SECRET_TEXT = "very-private-text"
@@ -33,7 +33,7 @@ def strict(
     """A collector with little patience."""
     home = tmp_path_factory.mktemp("strict")
     keys = {
-        "hasty": make_key(home, "hasty-tenant", quota=Quota(requests_per_second=1, burst=3)),
+        "hasty": make_key(home, "hasty-tenant", quota=Quota(requests_per_second=0.05, burst=3)),
         "calm": make_key(home, "calm-tenant"),
     }
     running = RunningCollector(
@@ -61,7 +61,7 @@ def event() -> dict[str, object]:
 
 def answer_to(collector: RunningCollector, *parts: bytes, pause: float = 0.3) -> bytes:
     """Send a request in parts, slowly; return what comes back until the connection ends."""
-    with socket.create_connection(("127.0.0.1", collector.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=PATIENCE_S) as client:
         for part in parts:
             try:
                 client.sendall(part)
@@ -94,11 +94,9 @@ HEAD = b"POST /analytics HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n"
 def test_a_request_that_is_not_complete_in_time_is_ended(
     strict: RunningCollector, parts: list[bytes]
 ) -> None:
-    began = time.monotonic()
     answer = answer_to(strict, *parts)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in answer
-    assert time.monotonic() - began < 15
     assert strict.get("/health").status_code == 200
 
 

@@ -18,7 +18,7 @@ from lake.settings import LakeSettings
 from lake.tables import DEAD_LETTERS, Lake
 from tests.ingest.collector.bronze import drain
 from tests.ingest.collector.conftest import make_key
-from tests.ingest.collector.running import RunningCollector
+from tests.ingest.collector.running import PATIENCE_S, RunningCollector
 
 ATTACK = "attack-"
 VICTIM = "victim"
@@ -46,7 +46,7 @@ def post(collector: RunningCollector, path: str, content: str, secret: str) -> h
 
 def until(collector: RunningCollector, secret: str, status: int) -> None:
     """Return when the collector answers so to a key: it learns of a change within seconds."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         answer = collector.post("/analytics", body("probe"), secret)
         if answer.status_code == status:
@@ -64,12 +64,12 @@ def test_a_key_opens_its_own_tenant_and_nothing_else(
     replaced = registry.add_key(THIEF, "replaced", who=WHO)
     own = registry.add_key(THIEF, "own", who=WHO)
     theirs = registry.add_key(VICTIM, "theirs", who=WHO)
-    until(collector, own.secret, 200)
-    for one in (revoked, replaced, theirs):
-        assert collector.post("/analytics", body("probe"), one.secret).status_code == 200
+    for one in (revoked, replaced, own, theirs):
+        until(collector, one.secret, 200)
     registry.revoke_key(THIEF, "revoked", who=WHO)
     registry.rotate_key(THIEF, "replaced", who=WHO, grace=timedelta(0))
-    until(collector, revoked.secret, 401)
+    for one in (revoked, replaced):
+        until(collector, one.secret, 401)
     forged = f"lw_{theirs.key_id}_{own.secret.split('_')[2]}"
     for n, secret in enumerate((revoked.secret, replaced.secret, forged, theirs.key_id, VICTIM)):
         answer = collector.post("/analytics", body(f"{ATTACK}key-{n}"), secret)

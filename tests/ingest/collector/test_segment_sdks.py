@@ -118,7 +118,7 @@ def sent_by_browser(collector: RunningCollector, key: str, shop: str) -> list[st
         page.on("console", lambda message: told.append(message.text))
         page.on("requestfailed", lambda request: told.append(f"{request.url} {request.failure}"))
         page.goto(f"{shop}/?collector={collector.url}&key={key}&utm_source=ads&utm_medium=cpc")
-        page.wait_for_function("window.isDone", timeout=60_000)
+        page.wait_for_function("window.isDone", timeout=120_000)
         failed, ids = page.evaluate("[window.failed, window.messageIds]")
         browser.close()
     assert failed == [], told
@@ -173,6 +173,6 @@ def test_each_event_of_segments_libraries_is_found_in_bronze(
     assert json.loads(group["properties"])["groupId"] == "browser-group"
     assert json.loads(alias["properties"])["previousId"] == "browser-user"
     for row in (page, track, alias):
-        assert abs((row["occurred_at"] - row["received_at"]).total_seconds()) < 60
+        assert abs((row["occurred_at"] - row["received_at"]).total_seconds()) < 300
         assert row["sent_at"] is not None
         assert row["_rescued"] is None

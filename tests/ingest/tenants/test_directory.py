@@ -129,7 +129,7 @@ def test_what_is_known_stays_in_force_while_the_registry_is_away(
         for seconds in (1.0, 20.0, 40.0):  # noqa: B007
             for _ in range(3):
                 registry.was_read.clear()
-                assert registry.was_read.wait(10)
+                assert registry.was_read.wait(120)
         assert directory.known_tenants() == {"acme"}
         assert directory.authenticate(mine.secret) is not None
         assert directory.age_seconds >= 39
@@ -137,7 +137,7 @@ def test_what_is_known_stays_in_force_while_the_registry_is_away(
         registry.is_away = False
         while directory.known_tenants():
             registry.was_read.clear()
-            assert registry.was_read.wait(10)
+            assert registry.was_read.wait(120)
     said = [record.message for record in caplog.records]
     assert said == ["tenant_registry_away"] * 2 + ["tenant_registry_back"]
     assert directory.age_seconds < 1

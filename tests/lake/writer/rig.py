@@ -26,7 +26,7 @@ from lake.writer.progress import Progress
 from lake.writer.service import run
 from tests.kafka_servers.topics import KafkaForTest
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 180.0
 
 CONTRACT_FILE = """\
 apiVersion: v3.2.0
@@ -274,8 +274,8 @@ class Process:
     log: Path
 
     def events(self) -> list[dict[str, Any]]:
-        """Its log lines."""
-        lines = self.log.read_text(errors="replace").splitlines()
+        """Its log lines, as far as they are written to their ends."""
+        lines = self.log.read_text(errors="replace").rpartition("\n")[0].splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def wait_for(self, event: str, count: int = 1) -> None:
@@ -287,8 +287,22 @@ class Process:
 
         wait(seen, event)
 
+    def wait_until_buffered(self, messages: int) -> None:
+        """Return when it has told that so many messages wait for their flush."""
+
+        def told() -> bool:
+            assert self.child.poll() is None, self.log.read_text()
+            return any(line.get("buffered") == messages for line in self.events())
+
+        wait(told, f"{messages} messages in the buffer")
+
     def signal(self, number: signal.Signals) -> None:
         self.child.send_signal(number)
+
+    def stop(self) -> None:
+        """Ask it to end, which it does in good order."""
+        self.signal(signal.SIGTERM)
+        assert self.child.wait(TIMEOUT_S) == 0, self.log.read_text()
 
 
 def payload(event_id: str) -> bytes:
@@ -298,7 +312,7 @@ def payload(event_id: str) -> bytes:
 
 
 def wait(done: Callable[[], bool], what: str, timeout: float = TIMEOUT_S) -> None:
-    """Return when ``done``; an assertion fails after a minute."""
+    """Return when ``done``; an assertion fails after some minutes."""
     deadline = time.monotonic() + timeout
     while not done():
         assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain for {what}"

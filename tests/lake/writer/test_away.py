@@ -161,7 +161,7 @@ def test_a_writer_outlives_its_object_store(
         assert writer.failure is None
         object_store.start()
         rig.wait_for_rows(800)
-        assert "resumed" in caplog.messages
+        wait(lambda: "resumed" in caplog.messages, "the writer to go on")
         assert writer.failure is None
         writer.end()
     rig.assert_exactly_once()

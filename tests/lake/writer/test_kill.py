@@ -63,11 +63,8 @@ def test_a_writer_that_is_asked_to_stop_finishes_its_buffer(
     rig = Rig.make(kafka, assignment="static", flush_seconds=3600)
     rig.produce(500, poison=5)
     with rig.process(tmp_path / "writer.log") as writer:
-        writer.wait_for("progress")
-        while not any(line.get("buffered") == 505 for line in writer.events()):
-            time.sleep(0.05)
+        writer.wait_until_buffered(505)
         assert rig.ids() == {}
-        writer.signal(signal.SIGTERM)
-        assert writer.child.wait(30) == 0
+        writer.stop()
         assert writer.events()[-1]["event"] == "finished"
     rig.assert_exactly_once()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ingest.errors import TopicError
 from ingest.kafka import LIBRDKAFKA_LOGGER
 from lake.errors import OffsetGapError
 from tests.kafka_servers.topics import KafkaForTest
-from tests.lake.writer.rig import Rig, payload, wait
+from tests.lake.writer.rig import TIMEOUT_S, Rig, payload, wait
 
 
 def delete_records(kafka: KafkaForTest, topic: str, before: int) -> None:
@@ -89,32 +90,31 @@ def test_a_zombie_that_wakes_up_writes_nothing_that_is_no_longer_its_own(
     kafka: KafkaForTest, tmp_path: Path
 ) -> None:
     # stopped for longer than its session with a full buffer, while another one takes over
-    rig = Rig.make(kafka, partitions=2, assignment="group", flush_seconds=3.0)
+    rig = Rig.make(kafka, partitions=2, assignment="group", flush_seconds=3600)
     rig.produce(100)
-    with rig.process(tmp_path / "zombie.log", LAKEWARD_SESSION_SECONDS="6") as zombie:
+    environment = {
+        "LAKEWARD_SESSION_SECONDS": "6",
+        # the first hundred are flushed when all are there; what comes then waits in the buffer
+        "LAKEWARD_FLUSH_BYTES": str(sum(len(payload(event_id)) for event_id in rig.ledger)),
+    }
+    with rig.process(tmp_path / "zombie.log", **environment) as zombie:
         rig.wait_for_rows(100)
-        seen = len(zombie.events())
-        rig.produce(200, poison=2)
-        wait(
-            lambda: any(line.get("buffered") == 202 for line in zombie.events()[seen:]),
-            "the zombie's buffer",
-            timeout=10,
-        )
+        rig.produce(60, poison=2)
+        zombie.wait_until_buffered(62)
         zombie.signal(signal.SIGSTOP)
         quick = rig.settings.model_copy(update={"flush_seconds": 0.1})
         with rig.writing(quick) as owner:
-            rig.wait_for_rows(300)
+            rig.wait_for_rows(160)
             rig.produce(100)
-            rig.wait_for_rows(400)
+            rig.wait_for_rows(260)
             zombie.signal(signal.SIGCONT)
             wait(
                 lambda: bool({"fenced", "partitions_lost"} & {e["event"] for e in zombie.events()}),
                 "the zombie to notice",
             )
             rig.produce(100)
-            rig.wait_for_rows(500)
-            zombie.signal(signal.SIGTERM)
-            assert zombie.child.wait(30) == 0
+            zombie.stop()  # it may be a member again by now, with some of these
+            rig.wait_for_rows(360)
             owner.end()
     rig.assert_exactly_once()
 
@@ -129,21 +129,22 @@ def test_a_poll_that_comes_too_late_loses_the_partitions_and_doubles_nothing(
     import lake.writer.loop
 
     rig.produce(100)
-    late: list[float] = []
+    is_late, others_have_it = threading.Event(), threading.Event()
     take = lake.writer.loop.WriterLoop._take
 
     def slow_take(self: lake.writer.loop.WriterLoop, polled: list) -> None:  # type: ignore[type-arg]
         take(self, polled)
         buffered = self._standing.progress().buffered
-        if self._lake.flush_seconds == 3600 and buffered == 100 and not late:
-            late.append(time.monotonic())
-            time.sleep(13)
+        if self._lake.flush_seconds == 3600 and buffered == 100 and not is_late.is_set():
+            is_late.set()
+            others_have_it.wait(TIMEOUT_S)
 
     monkeypatch.setattr(lake.writer.loop.WriterLoop, "_take", slow_take)
     with rig.writing(rig.settings.model_copy(update={"flush_seconds": 3600.0})) as slow:
-        wait(lambda: bool(late), "the late poll")
+        wait(is_late.is_set, "the late poll")
         with rig.writing() as quick:
             rig.wait_for_rows(100)
+            others_have_it.set()
             slow.end()
             rig.produce(50)
             rig.wait_for_rows(150)
@@ -190,19 +191,17 @@ def test_a_writer_with_a_name_of_its_own_takes_its_partitions_up_at_once(
     kafka: KafkaForTest, tmp_path: Path
 ) -> None:
     rig = Rig.make(kafka, assignment="group")
-    environment = {"LAKEWARD_WRITER_INSTANCE": "one", "LAKEWARD_SESSION_SECONDS": "120"}
+    # a session that is longer than the test waits for the second
+    environment = {"LAKEWARD_WRITER_INSTANCE": "one", "LAKEWARD_SESSION_SECONDS": "600"}
     rig.produce(50)
     with rig.process(tmp_path / "a.log", **environment) as first:
         rig.wait_for_rows(50)
         first.signal(signal.SIGKILL)
         first.child.wait()
     rig.produce(50)
-    began = time.monotonic()
     with rig.process(tmp_path / "b.log", **environment) as second:
         rig.wait_for_rows(100)
-        assert time.monotonic() - began < 90
-        second.signal(signal.SIGTERM)
-        assert second.child.wait(30) == 0
+        second.stop()
     rig.assert_exactly_once()
 
 
@@ -326,14 +325,14 @@ def test_messages_that_compaction_removed_are_no_loss(kafka: KafkaForTest, tmp_p
     for round_ in range(3):
         kafka.produce(rig.topic, [(f"k{n}", payload(f"r{round_}-{n}")) for n in range(200)])
         time.sleep(0.2)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + TIMEOUT_S
     while True:  # a lake of its own for each look, since a drained one would read no more
         rig.settings = rig.settings.model_copy(
             update={"lake_root": str(tmp_path / f"lake-{time.monotonic()}")}
         )
         if rig.drain().messages < 500:
             break
-        assert time.monotonic() < deadline, "Kafka compacted nothing in a minute"
+        assert time.monotonic() < deadline, "Kafka compacted nothing in minutes"
         kafka.produce(rig.topic, [("k0", payload("more"))])
         time.sleep(1)
     report = rig.audit()

@@ -17,14 +17,12 @@ from lake.errors import MetricsAddressError
 from tests.kafka_servers.topics import KafkaForTest
 from tests.lake.writer.rig import Rig, wait
 from tests.object_stores.seaweed import SeaweedFs
+from tests.ports import free_ports
 
 
 @pytest.fixture
 def address() -> ListenAddress:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return ListenAddress("127.0.0.1", probe.getsockname()[1])
+    return ListenAddress("127.0.0.1", *free_ports(1))
 
 
 def ask(address: ListenAddress, path: str) -> tuple[int, str]:
@@ -96,9 +94,7 @@ def test_a_second_writer_of_a_group_stands_by_and_is_ready(
     apache_kafka: KafkaForTest, address: ListenAddress
 ) -> None:
     rig = Rig.make(apache_kafka, partitions=1)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        other = ListenAddress("127.0.0.1", probe.getsockname()[1])
+    other = ListenAddress("127.0.0.1", *free_ports(1))
     with rig.writing(metrics=address) as first, rig.writing(metrics=other) as second:
         for one in (address, other):
             wait(lambda one=one: answers(one), "the server")  # type: ignore[misc]

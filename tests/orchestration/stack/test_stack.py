@@ -18,7 +18,7 @@ from orchestration.stack.home_lock import home_lock
 from orchestration.stack.service import Service
 from orchestration.stack.stack import RESTARTS, Stack
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 
 
 class Console:
@@ -145,14 +145,15 @@ def test_restarts_are_bounded_and_farther_and_farther_apart(
     )
     stack.start([script("writer", "import sys; sys.exit(3)")], interrupted=never)
 
-    def tend_for_an_hour() -> None:
-        for _ in range(3600):
-            stack.tend()
-            now[0] += 0.5
-            time.sleep(0.02)
+    def tend() -> bool:
+        """Look once; the clock goes on only while nothing runs, however slow the machine is."""
+        stack.tend()
+        if not alive(stack.pid("writer")):
+            now[0] += 1
+        return False
 
     with pytest.raises(StackError, match="writer ended 6 times within 10 minutes"):
-        tend_for_an_hour()
+        eventually(tend)
     waits = [line.split(" in ")[1].split(" s ")[0] for line in console.news if " in " in line]
     assert waits == ["1", "2", "4", "8", "16"]
     assert len(waits) == RESTARTS

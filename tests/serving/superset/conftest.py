@@ -14,7 +14,7 @@ from serving.superset.marts import Project, read_project
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("manifest")
-    return parse_project(home=home, lake_root=str(home / "lake"))
+    return parse_project(home=home)
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from serving.watch.reading import Sample, read
 from tests.grafana.dashboards import expressions
 from tests.ingest.collector.conftest import make_key
 from tests.ingest.collector.running import RunningCollector, environment_of
-from tests.kafka_servers.apache import free_ports
+from tests.ports import free_ports
 
 ROOT: Final = Path(__file__).parents[3]
 PATIENCE_S: Final = 180.0
