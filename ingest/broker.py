@@ -26,7 +26,7 @@ from ingest.errors import BrokerError
 
 logger = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 60.0
 START_ATTEMPTS = 3
 LOG_LINES_SHOWN = 8
 CLUSTER_ID = "tansu_cluster"

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import psycopg
 
-START_TIMEOUT_S: Final = 60
+START_TIMEOUT_S: Final = 240
 DEBIAN: Final = Path("/usr/lib/postgresql")
 SERVER_USER: Final = "postgres"
 

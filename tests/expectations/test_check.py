@@ -278,7 +278,7 @@ def test_the_command_exits_1_when_a_blocking_expectation_does_not_hold(
             env={**os.environ, "LAKEWARD_HOME": str(tmp_path), "COLUMNS": "120"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
 
     small.write_bronze([small.conversion("bad", occurred_at=None)])

@@ -137,7 +137,7 @@ assert report.success and report.suites
         [sys.executable, "-c", code, str(tmp_path), root],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -21,7 +21,7 @@ from ingest.kafka import check_reachable, client_config
 from ingest.settings import IngestSettings
 from tests.kafka_servers.topics import KafkaForTest
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def wait_for(done: Callable[[], bool]) -> None:

@@ -142,7 +142,7 @@ def test_an_unknown_authority_names_the_setting(secure: SecureKafka) -> None:
 
 
 def test_plain_text_to_a_tls_listener_points_at_the_protocol(secure: SecureKafka) -> None:
-    error = refusal(secure, "TLS", timeout_s=3)
+    error = refusal(secure, "TLS", timeout_s=10)
     assert "KAFKA_SECURITY_PROTOCOL" in (error.hint or "")
 
 

@@ -20,7 +20,7 @@ from ingest.child_process import dies_with_parent
 from tests.kafka_servers import distribution
 from tests.ports import free_ports
 
-START_TIMEOUT_S = 90
+START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 30
 
 JAVA_OPTIONS = [

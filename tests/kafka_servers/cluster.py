@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from tests.kafka_servers.apache import ApacheKafka
 from tests.ports import free_ports
 
-READY_TIMEOUT_S = 60
+READY_TIMEOUT_S = 240
 
 
 class ApacheCluster:

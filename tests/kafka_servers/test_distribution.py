@@ -30,7 +30,7 @@ def run_suite_without_java(tmp_path: Path, **environment: str) -> subprocess.Com
         env={**kept, "PATH": str(tmp_path / "bin"), **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

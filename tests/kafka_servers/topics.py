@@ -15,7 +15,7 @@ from confluent_kafka.cimpl import NewTopic
 from ingest.kafka import LIBRDKAFKA_LOGGER, admin_client, client_config, topic_ids
 from ingest.settings import IngestSettings
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0
 
 Bytes = bytes | str | None
 Headers = list[tuple[str, bytes | None]]
@@ -104,7 +104,7 @@ class KafkaForTest:
     def consume(self, topic: str, count: int) -> list[Message]:
         """Return ``count`` messages from the start of ``topic``, all partitions, no group.
 
-        Asserts that they come within 30 s.
+        Asserts that they come within two minutes.
         """
         consumer = Consumer(
             {

@@ -30,7 +30,7 @@ def deep(rig: Rig, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **env, "COLUMNS": "120"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -71,7 +71,7 @@ def test_without_kafka_it_says_what_to_do(rig: Rig) -> None:
         env={**os.environ, **env, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 2

@@ -17,7 +17,7 @@ from ingest.generator.ledger import Ledger
 from ingest.kafka import client_config
 from ingest.settings import IngestSettings
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def lakeward(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "lakeward", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         env={**os.environ, "LAKEWARD_HOME": str(home), "COLUMNS": "200"},
     )

@@ -34,7 +34,7 @@ def lakeward(home: Path, *arguments: str, stdin: str = "") -> subprocess.Complet
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 

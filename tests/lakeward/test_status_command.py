@@ -32,7 +32,7 @@ def status(rig: Rig, *arguments: str, **more: str) -> subprocess.CompletedProces
         env={**os.environ, **env, "COLUMNS": "140", **more},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

@@ -23,7 +23,7 @@ def lakeward(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -31,7 +31,7 @@ def lakeward(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 def write(rig: Rig, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command, env = rig.command("--until-current", *arguments, **environment)
     return subprocess.run(
-        command, env=env, capture_output=True, text=True, timeout=120, check=False
+        command, env=env, capture_output=True, text=True, timeout=300, check=False
     )
 
 

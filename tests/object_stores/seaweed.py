@@ -18,7 +18,7 @@ from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 from ingest.child_process import dies_with_parent
 from tests.ports import free_ports
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 20
 BUCKET = "lake"
 ACCESS_KEY = "lakeward"

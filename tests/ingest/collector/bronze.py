@@ -22,7 +22,7 @@ def drain(home: Path, bootstrap_servers: str) -> None:
     }
     command = [sys.executable, "-m", "lakeward", "write", "--until-current", "--create-topics"]
     done = subprocess.run(
-        command, env=environment, cwd=home, capture_output=True, text=True, timeout=120, check=False
+        command, env=environment, cwd=home, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
 

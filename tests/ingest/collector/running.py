@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import httpx
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def environment_of(home: Path, **variables: str) -> dict[str, str]:
