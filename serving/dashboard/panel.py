@@ -40,8 +40,9 @@ class Panel:
     kind: Kind
     mart: Mart
     sql: str
-    """Over ``{source}``; ``{where}`` is the condition of the filters, ``{before}`` the same for the
-    period before."""
+    """Over ``{source}``, or ``{table}`` where it is not to be the live view; ``{where}`` is the
+    condition of the filters, ``{before}`` the same for the period before, ``{of_tenant}`` that of
+    the tenant alone at any time; ``{day}`` is the column of the period."""
     columns: tuple[Column, ...]
     width: Literal[1, 2, 3] = 3
     """In thirds of the page."""
@@ -56,6 +57,9 @@ class Panel:
             source=self.mart.source(is_live=is_live),
             where=where(known, filters.picked, during),
             before=where(known, filters.picked, IN_PERIOD_BEFORE),
+            table=self.mart.reads,
+            of_tenant=where(known, [one for one in filters.picked if one[0] == "tenant"], "true"),
+            day=known.get("date", "null"),
         )
         days: dict[str, object] = {
             "first": period.first,

@@ -42,7 +42,8 @@ function numbers(body, { columns, records }) {
     tile.append(make("b", { title: exact }, write(row[name], form)));
     const moved = change(row[`${name}_change`]);
     const before = row[`${name}_before`];
-    const said = before === null ? "nothing before" : `from ${write(before, form)}`;
+    const known = before === null ? "nothing before" : `from ${write(before, form)}`;
+    const said = row[`${name}_before_is_full`] ? known : "no full earlier period";
     tile.append(make("span", {}, moved ? make("span", { class: row[`${name}_change`] < 0 ? "down" : "up" }, moved) : "", moved ? ` ${said}` : said));
     tiles.append(tile);
   }

@@ -53,8 +53,18 @@ LIVE: Final = Page(
                 select {selected(SUMS)} from recent, newest
                 where recent.window_start > newest.window_start - interval 120 minutes
                 and recent.window_start <= newest.window_start - interval 60 minutes
+            ),
+            history as (
+                select coalesce(least(
+                    (select min(window_start) from recent),
+                    (
+                        select min(window_start) from {{table}}
+                        where metric_date >= $first and {{of_tenant}}
+                    )
+                ) <= newest.window_start - interval 120 minutes, false) as is_full from newest
             )
-            {compared(name for name, _ in SUMS)} from during, earlier""",
+            {compared(dict.fromkeys((name for name, _ in SUMS), "history.is_full"))}
+            from during, earlier, history""",
             MEASURES,
         ),
         Panel(

@@ -23,6 +23,10 @@ _HEATMAP: Final = Mart(
     "gold.fct_activity_heatmap",
     {"date": "activity_date", "tenant": "tenant_id", "channel": "channel"},
 )
+_DAYS_OF: Final = {"daily": 1, "weekly": 7, "monthly": 30, "stickiness": 30}
+"""Over how many days the users of a measure are counted."""
+_FULL: Final = "(history.first_day < during.activity_date - 6 - {})"
+"""A week before, all these days were there, and the first of them whole."""
 
 PRODUCT: Final = Page(
     path="/product",
@@ -46,13 +50,18 @@ PRODUCT: Final = Page(
                 select activity_date, sum(daily_user_count) as daily, sum(weekly_user_count)
                     as weekly, sum(monthly_user_count) as monthly,
                     sum(daily_user_count) / nullif(sum(monthly_user_count), 0) as stickiness
-                from {source} where {where} group by all
+                from {source} where {of_tenant} and activity_date between $first::date - 7 and $last
+                group by all
             ),
-            during as (select * from days order by activity_date desc limit 1)
+            during as (
+                select * from days where activity_date >= $first
+                order by activity_date desc limit 1
+            ),
+            history as (select min(activity_date) as first_day from {source} where {of_tenant})
             """
-            + compared(("daily", "weekly", "monthly", "stickiness"))
+            + compared({name: _FULL.format(days) for name, days in _DAYS_OF.items()})
             + """
-            from during
+            from during cross join history
             left join days as earlier on earlier.activity_date = during.activity_date - 7""",
             (
                 Column("daily", "Daily (DAU)"),
