@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from lake.tenant_share import TenantShare
 
 
-def share_for(lake: Lake, tenant_id: str) -> TenantShare:
-    """Return what a tenant sees, and say so when that is no row."""
+def share_for(lake: Lake, tenant_id: str, *, must_be_known: bool = False) -> TenantShare:
+    """Return what a tenant sees, and say so when that is no row.
+
+    Raises:
+        TenantError: it must be known and is not: it is not registered, and has no rows.
+    """
     from ingest.settings import IngestSettings
     from ingest.tenants.access import is_there, open_registry
     from ingest.tenants.overlays import OverlayRegistry
@@ -26,6 +30,8 @@ def share_for(lake: Lake, tenant_id: str) -> TenantShare:
         shown = OverlayRegistry(open_registry(ingest).database).shown(tenant_id)
     share = with_overlays(share_of(lake, tenant_id), shown)
     if not share.has_rows:
+        if must_be_known:
+            _require_known(lake, tenant_id)
         errors.print(
             f"no table of silver or gold has a row of the tenant {tenant_id!r}",
             style="yellow",
@@ -34,6 +40,21 @@ def share_for(lake: Lake, tenant_id: str) -> TenantShare:
             soft_wrap=True,
         )
     return share
+
+
+def _require_known(lake: Lake, tenant_id: str) -> None:
+    """Refuse an id that is nobody's: most likely it is mistyped."""
+    from ingest.errors import TenantError
+    from ingest.settings import IngestSettings
+    from serving.superset.tenants import known_tenants
+
+    known = known_tenants(IngestSettings(), lake)
+    if tenant_id not in known:
+        raise TenantError(
+            f"no tenant {tenant_id!r} is registered, and no table has a row of it",
+            hint=f"Tenants: {', '.join(known) or 'none so far'}. For one that is yet to come: "
+            "--force.",
+        )
 
 
 def with_overlays(share: TenantShare, overlays: Mapping[str, Overlay]) -> TenantShare:

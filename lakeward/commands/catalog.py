@@ -38,6 +38,10 @@ def build(
             "only kind to give out of the house.",
         ),
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="With --tenant: also for one that nobody knows so far."),
+    ] = False,
 ) -> None:  # fmt: skip
     """Write the catalog: one view for each table; replaced only when the tables changed.
 
@@ -54,10 +58,12 @@ def build(
 
     if copy and tenant is None:
         raise typer.BadParameter("needs --tenant", param_hint="--copy")
+    if force and tenant is None:
+        raise typer.BadParameter("needs --tenant", param_hint="--force")
     settings = LakeSettings()
     lake = Lake(settings.root)
     require_tables(lake)
-    share = None if tenant is None else share_for(lake, tenant)
+    share = None if tenant is None else share_for(lake, tenant, must_be_known=not force)
     usual = (
         catalog_path(settings.home)
         if tenant is None

@@ -103,6 +103,25 @@ def test_catalog_build_writes_the_file_that_catalog_path_names(home: Path) -> No
     assert Path(lakeward(home, "catalog", "path").stdout.strip()).is_file()
 
 
+def test_a_catalog_for_a_mistyped_tenant_is_refused_and_one_to_come_can_be_made(
+    home: Path,
+) -> None:
+    rows = pa.table({"tenant_id": ["acme"], "n": [1]})
+    write_deltalake(home / "lake" / "gold" / "by_tenant", rows, partition_by=["tenant_id"])
+    write_deltalake(home / "lake" / "gold" / "rpt_freshness", rows, partition_by=["tenant_id"])
+    build = ("catalog", "build", "--tenant")
+    refused = lakeward(home, *build, "acne")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "no tenant 'acne' is registered" in refused.stderr
+    assert "Tenants: acme." in refused.stderr
+    assert list(home.rglob("acne.duckdb")) == []
+    assert lakeward(home, *build, "acme").returncode == 0
+    made = lakeward(home, *build, "newcomer", "--force")
+    assert made.returncode == 0
+    assert "no table of silver or gold has a row of the tenant 'newcomer'" in made.stderr
+    assert (home / "serving" / "tenants" / "newcomer.duckdb").is_file()
+
+
 def test_json_keeps_every_digit_and_every_column() -> None:
     out = io.StringIO()
     row = (Decimal("12345678901234567890.10"), float("nan"), {"a": [1, None]}, b"\xff", True)
