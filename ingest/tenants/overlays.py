@@ -9,9 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, insert, select, update
 
 from ingest.contracts.overlay import Overlay, OverlayField
-from ingest.errors import TenantError
-from ingest.tenants import reading
-from ingest.tenants.registry import Registry
+from ingest.tenants.registry import Registry, living
 from ingest.tenants.tables import CONTRACT_OVERLAYS
 
 
@@ -59,11 +57,7 @@ class OverlayRegistry(Registry):
             ContractError: of ``make``.
         """
         with self._changing(tenant_id, who) as (connection, at, note):
-            found = reading.tenants(connection, tenant_id)
-            if not found:
-                raise TenantError(f"there is no tenant {tenant_id!r}")
-            if found[0].tenant.status == "deprovisioned":
-                raise TenantError(f"{tenant_id} is deprovisioned: nothing of it can be changed")
+            living(connection, tenant_id)  # or it says why nothing can be changed
             records = _records(connection, tenant_id, contract)
             made = make(records[-1].overlay if records else None)
             fields = [field.as_document() for field in made.fields]

@@ -148,7 +148,7 @@ class Registry:
             TenantError: the tenant is not there or deprovisioned, or has a key of this name.
         """
         with self._changing(tenant_id, who) as (connection, at, note):
-            tenant = _living(connection, tenant_id)
+            tenant = living(connection, tenant_id)
             if keys_named(connection, tenant, name, at):
                 raise TenantError(
                     f"{tenant_id} has a key named {name!r} already",
@@ -169,7 +169,7 @@ class Registry:
         if grace < timedelta(0):
             raise TenantError("a grace period cannot be negative")
         with self._changing(tenant_id, who) as (connection, at, note):
-            tenant = _living(connection, tenant_id)
+            tenant = living(connection, tenant_id)
             old = the_key(connection, tenant, name, at)
             if old.expires_at is not None:
                 raise TenantError(
@@ -227,7 +227,7 @@ class Registry:
             TenantError: the tenant is not there or deprovisioned, or a number makes no sense.
         """
         with self._changing(tenant_id, who) as (connection, at, note):
-            old = _living(connection, tenant_id)
+            old = living(connection, tenant_id)
             new = replace(
                 old,
                 name=old.name if name is None else _fit(name),
@@ -338,7 +338,12 @@ def _the(connection: Connection, tenant_id: str) -> TenantRecord:
     return found[0]
 
 
-def _living(connection: Connection, tenant_id: str) -> Tenant:
+def living(connection: Connection, tenant_id: str) -> Tenant:
+    """Return a tenant that can be changed.
+
+    Raises:
+        TenantError: there is none of this id, or it is deprovisioned.
+    """
     tenant = _the(connection, tenant_id).tenant
     if tenant.status == "deprovisioned":
         raise TenantError(

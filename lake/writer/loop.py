@@ -350,7 +350,8 @@ class WriterLoop:
                 self._consumer.pause([TopicPartition(*key) for key in new])
                 self._watch.paused(True)
             if new and not paused:
-                logger.warning(
+                # how one that catches up goes on; a lake that is away has a warning of its own
+                logger.info(
                     "paused", extra={"bytes": self._committer.waiting_bytes, "limit": limit}
                 )
             paused |= new

@@ -19,7 +19,7 @@ from gold.fct_funnel group by all order by purchases desc, site_id limit 5
 REVENUE = """
 select r.site_id, s.project_name, s.token_symbol as token, sum(r.purchase_count) as purchases,
   sum(r.gross_usd) as gross_usd
-from gold.fct_revenue_daily r left join silver.sites s using (site_id)
+from gold.fct_revenue_daily r left join gold.dim_sites s using (tenant_id, site_id)
 group by all order by gross_usd desc, site_id limit 5
 """
 HOURS = """

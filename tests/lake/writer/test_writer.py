@@ -216,7 +216,7 @@ def test_a_slow_store_holds_the_polling_back_and_loses_nothing(
         waiting.append(self.waiting_bytes)
 
     monkeypatch.setattr(lake.writer.committer.Committer, "submit", counted)
-    with caplog.at_level("WARNING", "lake.writer.loop"):
+    with caplog.at_level("INFO", "lake.writer.loop"):
         rig.drain()
     one_poll = 50 * len(payload("e0000"))
     assert max(waiting) <= 2 * 3000 + 2 * one_poll
