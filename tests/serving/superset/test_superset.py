@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,15 +22,17 @@ import pytest
 from lakeward.superset_session import database_uri
 from serving.catalog import catalog_path
 from serving.errors import SupersetAnswerError
-from serving.superset.api import SupersetApi
+from serving.superset.api import SupersetApi, answers
 from serving.superset.bundle import render
 from serving.superset.definitions import Definitions
-from serving.superset.embedded import superset_folder
+from serving.superset.embedded import Embedded, superset_folder
+from serving.superset.environment import INSIDE, SupersetEnvironment, usual_folder
 from serving.superset.marts import Project
 from serving.superset.sync import sync
 from serving.superset.tenant_roles import role_name
+from tests.kafka_servers.apache import free_ports
 from tests.serving.superset.browser import superset_browser
-from tests.serving.superset.live import RunningSuperset, ask, fill, run
+from tests.serving.superset.live import PATIENCE_S, RunningSuperset, ask, fill, run
 
 TENANT = "acme"
 PASSWORD = "a-password-of-nobody"
@@ -271,6 +276,50 @@ def test_a_login_is_not_undone_by_the_login_page(superset: RunningSuperset) -> N
 
 def test_ctrl_c_stops_it(superset: RunningSuperset) -> None:
     assert superset.stop().rstrip().endswith("Superset has stopped")
+
+
+def test_in_its_container_it_serves_the_same_to_an_administrator_of_the_environment_file(
+    superset: RunningSuperset, tmp_path: Path
+) -> None:
+    """On the metadata that `superset up` left, which is quicker than to make them anew."""
+    assert superset.process.poll() is not None, "it has stopped"
+    embedded = Embedded(
+        superset.home, str(superset.home / "lake"), SupersetEnvironment(usual_folder())
+    )
+    shutil.copy(embedded.folder / "superset.db", tmp_path)
+    (port,) = free_ports(1)
+    url, given = f"http://127.0.0.1:{port}", "the-password-in-the-environment-file"
+    log = tmp_path / "serve.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [embedded.environment.python, INSIDE / "serve.py", f"127.0.0.1:{port}"],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                **embedded.variables(),
+                "SUPERSET_HOME": str(tmp_path),
+                "LAKEWARD_SUPERSET_PASSWORD": given,
+            },
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while not answers(url):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.5)
+        api = SupersetApi.login(url, "lakeward", given)
+        found = {
+            r["slice_name"]: r["id"] for r in api.every("chart/", columns=["id", "slice_name"])
+        }
+        assert rows_of(api, found["Sign-ups"])
+        process.terminate()
+        assert process.wait(timeout=60) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert given not in log.read_text()
 
 
 def keep(page: Any, name: str) -> None:
