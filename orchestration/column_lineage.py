@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from dagster import TableColumnDep, TableColumnLineage
+from dagster import MetadataValue, TableColumnDep, TableColumnLineage
 
 from lake.dbt_run import PROJECT, run_dbt
 from lake.tables import Layer
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 METADATA: Final = "dagster/column_lineage"
+READABLE: Final = "columns are made of"
 DIALECT: Final = "duckdb"
 
 Origins = dict[str, list[tuple[Layer, str, str]]]
@@ -66,12 +67,22 @@ def load_lineage(manifest: Mapping[str, Any], folder: Path) -> dict[str, Origins
 
 
 def lineage_metadata(origins: Origins) -> dict[str, Any]:
-    """Return the origins of a table's columns as Dagster shows them."""
+    """Return the origins of a table's columns for Dagster, and as a table for its readers.
+
+    The page of the open-source Dagster draws no graph of columns, and shows its own entry as JSON.
+    """
     deps = {
         column: [TableColumnDep(table_key(layer, table), name) for layer, table, name in found]
         for column, found in origins.items()
     }
-    return {METADATA: TableColumnLineage(deps)}
+    rows = [
+        f"| {column} | {', '.join('.'.join(origin) for origin in found)} |"
+        for column, found in origins.items()
+    ]
+    return {
+        METADATA: TableColumnLineage(deps),
+        READABLE: MetadataValue.md("\n".join(["| column | made of |", "|---|---|", *rows])),
+    }
 
 
 def _read_off(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from lake.tables import Layer
-from orchestration.column_lineage import METADATA, Origins, lineage_metadata, origins_of
+from orchestration.column_lineage import METADATA, READABLE, Origins, lineage_metadata, origins_of
 
 Columns = Mapping[tuple[Layer, str], Mapping[str, str]]
 COLUMNS: Columns = {
@@ -52,6 +52,8 @@ def test_a_column_leads_to_the_columns_it_is_made_of(sql: str, origins: Origins)
 
 
 def test_dagster_gets_the_asset_and_column_of_each_origin() -> None:
-    lineage = lineage_metadata({"total": [("silver", "stg_a", "amount")]})[METADATA]
-    [dep] = lineage.deps_by_column["total"]
-    assert (dep.asset_key.path, dep.column_name) == (["silver", "stg_a"], "amount")
+    told = lineage_metadata({"total": [("silver", "stg_a", "amount"), ("bronze", "b", "n")]})
+    deps = told[METADATA].deps_by_column["total"]
+    origins = {(*dep.asset_key.path, dep.column_name) for dep in deps}
+    assert origins == {("silver", "stg_a", "amount"), ("bronze", "b", "n")}
+    assert told[READABLE].value.splitlines()[2:] == ["| total | silver.stg_a.amount, bronze.b.n |"]
