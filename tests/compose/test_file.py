@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -237,6 +239,54 @@ def test_the_code_server_is_well_when_it_says_that_it_serves() -> None:
             assert asked() == 0
         finally:
             server.stop(None).wait()
+
+
+def test_the_daemon_is_well_when_each_thread_that_it_needs_has_sent_a_heartbeat(
+    tmp_path: Path,
+) -> None:
+    from dagster import DagsterInstance
+    from dagster._daemon.types import DaemonHeartbeat
+
+    from orchestration.instance import prepare
+    from orchestration.settings import OrchestrationSettings
+
+    check = own_services()["daemon"]["healthcheck"]["test"]
+    script = ROOT / "docker" / Path(check[2]).name
+    home = prepare(OrchestrationSettings(_env_file=None, home=tmp_path))
+
+    def asked(**variables: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            env={**os.environ, "DAGSTER_HOME": str(home), **variables},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    assert asked()[0] == 1, "Dagster was never started"
+    with DagsterInstance.from_config(str(home)) as instance:
+        needed = list(instance.get_required_daemon_types())
+
+        def beat(name: str, at: float) -> None:
+            instance.add_daemon_heartbeat(DaemonHeartbeat(at, name, "a daemon", []))
+
+        for name in needed[1:]:
+            beat(name, time.time())
+        assert asked() == (1, f"no heartbeat of {needed[0]}\n")
+        beat(needed[0], time.time())
+        assert asked() == (0, "")
+        beat(needed[1], time.time() - 3600)
+        assert asked() == (1, f"no heartbeat of {needed[1]}\n")
+
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    own = tmp_path / "dagster-daemon"
+    own.write_text("#!/bin/sh\necho $1\n")
+    own.chmod(0o755)
+    told = asked(PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert told == (0, "liveness-check\n"), "where runs are kept is the user's business then"
 
 
 def test_scripts_that_the_file_runs_are_in_the_image() -> None:
