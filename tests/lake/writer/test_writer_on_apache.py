@@ -145,6 +145,7 @@ def test_a_poll_that_comes_too_late_loses_the_partitions_and_doubles_nothing(
         with rig.writing() as quick:
             rig.wait_for_rows(100)
             others_have_it.set()
+            slow.wait_for_progress(2)  # it has polled again since
             slow.end()
             rig.produce(50)
             rig.wait_for_rows(150)
