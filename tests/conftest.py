@@ -61,6 +61,7 @@ GB_PER_PROCESS = 4
 """What a process of the tests may need with its servers: a stack of its own, or a Superset."""
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes run tests: one more than there are cores, if memory allows.
 

@@ -71,10 +71,10 @@ def test_a_program_gets_the_same_as_json(rig: Rig) -> None:
     found: dict[str, Any] = json.loads(done.stdout)
     (part,) = found["partitions"]
     assert (part["stored"], part["end"], part["lag"]) == (21, 25, 3)
-    assert 0 <= part["lag_seconds"] < 120
+    assert 0 <= part["lag_seconds"] < 3_600
     (table,) = found["tables"]
     assert (table["rows"], table["dead_letters_24h"]) == (20, {"not_json": 2})
-    assert 0 <= table["seconds_since_commit"] < 120
+    assert 0 <= table["seconds_since_commit"] < 3_600
     assert (found["lag"], found["writers"]) == (3, 0)
     assert [p["what"] for p in found["problems"]] == ["3 messages wait, and no writer is at work"]
 
