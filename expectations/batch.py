@@ -111,14 +111,12 @@ def _new_rows(
     Raises:
         LogGoneError: the log or a file of that time is cleaned up.
     """
-    changes = read_changes(table, since, storage_options)
-    gone = {file.path for file in changes.removed}
-    kept = tuple(file for file in changes.added if file.path not in gone)
+    added = read_changes(table, since, storage_options).added
     # A typed empty scan first: it gives each column its type and stands in when a file lacks one.
     nothing = f"select * from {whole} where false"
-    if not kept:
+    if not added:
         return f"({nothing})"
-    files = ", ".join(quote_text(uri) for uri in locate_files(table, kept, storage_options))
+    files = ", ".join(quote_text(uri) for uri in locate_files(table, added, storage_options))
     types = {field.name: field.type for field in table.schema().fields}
     hive = ", ".join(
         f"{quote_text(name)}: {_sql_type(str(getattr(types[name], 'type', 'string')))}"

@@ -32,7 +32,7 @@ from lake.dbt_lakes import lakes_of_run
 from lake.duck import prepare, quote_name, quote_text
 from lake.errors import BuildError
 from lake.file_rows import column_types, rows_of_files
-from lake.increments import DateRange, Plan, Reach, plan
+from lake.increments import DateRange, Plan, Reach, has_read_all, plan
 from lake.live_texts import LiveText, keep_texts
 from lake.model_table import append
 from lake.tables import LAYERS, Layer
@@ -92,6 +92,12 @@ class Plugin(BasePlugin):
         elif verb == "read_buckets":
             found = buckets_of(self._cursor, request["sql"])
             answer["buckets"] = sorted((name, str(day)) for name, day in found)
+        elif verb == "settled":
+            run = self._current()
+            answer["settled"] = all(
+                has_read_all(run.pin(*_split(reader)), [run.pin(*_split(name)) for name in names])
+                for reader, names in request["read"].items()
+            )
         elif verb == "advance":
             answer.update(self._advance(label))
         elif verb == "live_views":

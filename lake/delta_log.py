@@ -45,6 +45,9 @@ class Changes:
 
     added: tuple[DataFile, ...] = ()
     removed: tuple[DataFile, ...] = ()
+    is_tangled: bool = False
+    """True when a file was removed that compaction had made in between: rows that came before that
+    are in it, so files added and removed do not tell any more which rows came and went."""
 
     @property
     def is_empty(self) -> bool:
@@ -60,7 +63,8 @@ def read_changes(table: DeltaTable, after: int, storage_options: dict[str, str] 
     """Return what was changed in versions ``after + 1`` up to the one that ``table`` is at.
 
     A file that was added in between and from which an erasure took rows since is not there any
-    more: in its place stands the one with the rows that stay, if any do.
+    more: in its place stands the one with the rows that stay, if any do. A file that came and went
+    in between is no change.
 
     Raises:
         LogGoneError: the log no longer has one of these versions.
@@ -69,22 +73,31 @@ def read_changes(table: DeltaTable, after: int, storage_options: dict[str, str] 
     log = _Log(table.table_uri, storage_options)
     added: dict[str, DataFile] = {}
     removed: dict[str, DataFile] = {}
+    moved: set[str] = set()
+    is_tangled = False
     for commit in log.commits(after + 1, table.version()):
         for action in commit:
             kind = next(iter(action))
             body = action[kind]
-            if kind not in ("add", "remove") or not body.get("dataChange", True):
+            if kind not in ("add", "remove"):
+                continue
+            if not body.get("dataChange", True):
+                if kind == "add":
+                    moved.add(unquote(body["path"]))
                 continue
             values = body.get("partitionValues")
             if columns and not values:
                 raise LogGoneError(f"{body['path']} is removed without its partition")
             file = DataFile(unquote(body["path"]), tuple((values or {}).get(c) for c in columns))
-            (added if kind == "add" else removed)[file.path] = file
+            ours, other = (added, removed) if kind == "add" else (removed, added)
+            if other.pop(file.path, None) is None:
+                ours[file.path] = file
+                is_tangled = is_tangled or (kind == "remove" and file.path in moved)
         for action in commit:
             mark = mark_in(action.get("commitInfo", {}))
             if mark is not None:
                 _follow(mark, added)
-    return Changes(tuple(added.values()), tuple(removed.values()))
+    return Changes(tuple(added.values()), tuple(removed.values()), is_tangled)
 
 
 def _follow(mark: Mark, added: dict[str, DataFile]) -> None:

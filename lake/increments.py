@@ -12,7 +12,7 @@ therefore always conflict, whatever they write, and the second one fails instead
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
@@ -253,6 +253,8 @@ def plan(
                 return everything(f"{upstream.label} has changed")
             if reads == "rows" and found.removed:
                 return everything(f"rows of {upstream.label} were removed or rewritten")
+            if reads == "changes" and found.is_tangled:
+                return everything(f"{upstream.label} was compacted and then written again")
             if reads in ("rows", "changes"):
                 files[upstream.label] = locate_files(upstream.table, found.added, options)
             if reads == "changes":
@@ -261,6 +263,20 @@ def plan(
             return everything(f"{upstream.label} after version {seen}: {gone}")
         changes[upstream.label] = found
     return Plan("increment", "", own, upstreams, changes, files, old_files, reaches or {})
+
+
+def has_read_all(reader: Pinned, upstreams: Sequence[Pinned]) -> bool:
+    """Tell whether ``reader`` has read its upstreams up to the pinned versions, and no others.
+
+    False after a backfill, whose rows are of days and not of versions.
+    """
+    if reader.table is None or reader.table.transaction_version(BACKFILLED) == 1:
+        return False
+    return all(
+        upstream.last_read_by(reader.table) == upstream.table.version()
+        for upstream in upstreams
+        if upstream.table is not None
+    )
 
 
 def _refuse_foreign(own: Pinned) -> None:

@@ -20,9 +20,8 @@
                 ~ ': only a table has versions to follow'
             ) -%}
         {%- endif -%}
-        {%- set label = node.schema ~ '.' ~ (node.alias or node.identifier) -%}
-        {%- do upstreams.append(label) -%}
-        {%- if node.resource_type == 'seed' -%}{%- do whole.append(label) -%}{%- endif -%}
+        {%- do upstreams.append(label_of(id)) -%}
+        {%- if node.resource_type == 'seed' -%}{%- do whole.append(label_of(id)) -%}{%- endif -%}
     {%- endfor -%}
     {%- set strategy = config.get('incremental_strategy') -%}
     {{ return(delta_call('plan', {
@@ -46,6 +45,27 @@
 
 {% macro is_backfill() %}
     {{ return(has_plan() and delta_plan().mode == 'backfill') }}
+{% endmacro %}
+
+{# True when each upstream has read all that its own upstreams have, so that what one of them says
+   holds in the others too. It is so in every build, but not when only some models are selected. #}
+{% macro is_settled() %}
+    {%- set read = {} -%}
+    {%- for id in model.depends_on.nodes if id in graph.nodes -%}
+        {%- set node = graph.nodes[id] -%}
+        {%- set labels = [] -%}
+        {%- for upstream in node.depends_on.nodes -%}
+            {%- do labels.append(label_of(upstream)) -%}
+        {%- endfor -%}
+        {%- do read.update({label_of(id): labels}) -%}
+    {%- endfor -%}
+    {{ return(delta_call('settled', {'read': read}).settled) }}
+{% endmacro %}
+
+{# `<layer>.<table>` of a node of dbt's graph. #}
+{% macro label_of(id) %}
+    {%- set node = graph.nodes.get(id) or graph.sources.get(id) -%}
+    {{ return(node.schema ~ '.' ~ (node.alias or node.identifier)) }}
 {% endmacro %}
 
 {# The rows of an upstream that this run has to look at: all, or those it got since the last run. #}

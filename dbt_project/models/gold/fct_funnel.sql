@@ -24,28 +24,52 @@ conversions as (
     where not is_date_clamped and {{ in_scope('event_date') }}
 ),
 
+-- A visit's first event and first known user are worked out once, so that what follows is about
+-- visits and not about events.
+visits as (
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        min(occurred_at) as visited_at,
+        arg_min(
+            {
+                'event_id': event_id,
+                'site_id': coalesce(site_id, 'unknown'),
+                'country': coalesce(country, 'unknown'),
+                'device_type': coalesce(device_type, 'unknown'),
+                'channel': channel
+            },
+            (occurred_at, event_id)
+        ) as first_event,
+        min(occurred_at) filter (where user_id is not null) as known_at,
+        arg_min(user_id, (occurred_at, user_id)) filter (where user_id is not null) as user_id
+    from page_events
+    group by tenant_id, event_date, session_id
+),
+
 -- Whose a visit is, by what is known that day.
 known as (
     select
         tenant_id,
         event_date,
         session_id,
-        arg_min(user_id, (occurred_at, user_id)) as user_id
+        arg_min(user_id, (known_at, user_id)) as user_id
     from (
         select
             tenant_id,
             event_date,
             session_id,
             user_id,
-            occurred_at
-        from page_events
+            known_at
+        from visits
         union all
         select
             tenant_id,
             event_date,
             session_id,
             user_id,
-            occurred_at
+            occurred_at as known_at
         from registrations
         union all
         select
@@ -53,33 +77,25 @@ known as (
             event_date,
             session_id,
             user_id,
-            occurred_at
+            occurred_at as known_at
         from conversions
     )
     where user_id is not null
-    group by all
-),
-
-visits as (
-    select
-        page_events.*,
-        coalesce('user:' || known.user_id, 'visit:' || page_events.session_id) as visitor
-    from page_events
-    left join known using (tenant_id, event_date, session_id)
+    group by tenant_id, event_date, session_id
 ),
 
 visitors as (
     select
         tenant_id,
         event_date,
-        visitor,
-        count(distinct session_id) as visit_count,
-        min(occurred_at) as visited_at,
-        arg_min(coalesce(site_id, 'unknown'), (occurred_at, event_id)) as site_id,
-        arg_min(coalesce(country, 'unknown'), (occurred_at, event_id)) as country,
-        arg_min(coalesce(device_type, 'unknown'), (occurred_at, event_id)) as device_type,
-        arg_min(channel, (occurred_at, event_id)) as channel
+        coalesce('user:' || known.user_id, 'visit:' || visits.session_id) as visitor,
+        count(*) as visit_count,
+        min(visits.visited_at) as visited_at,
+        arg_min(
+            visits.first_event, (visits.visited_at, visits.first_event.event_id)
+        ) as first_event
     from visits
+    left join known using (tenant_id, event_date, session_id)
     group by tenant_id, event_date, visitor
 ),
 
@@ -144,10 +160,10 @@ final as (
     select
         visitors.tenant_id,
         visitors.event_date as funnel_date,
-        visitors.site_id,
-        visitors.country,
-        visitors.device_type,
-        visitors.channel,
+        visitors.first_event.site_id as site_id,
+        visitors.first_event.country as country,
+        visitors.first_event.device_type as device_type,
+        visitors.first_event.channel as channel,
         cast(sum(visitors.visit_count) as bigint) as visit_count,
         count(*) as visitor_count,
         count(signups.taken_at) as signup_count,

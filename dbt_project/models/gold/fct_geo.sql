@@ -20,6 +20,22 @@ conversions as (
     where {{ in_scope('event_date') }}
 ),
 
+-- What each user did in a visit, and where the visit was when it first named a country.
+stays as (
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        user_id,
+        count(*) filter (where event_type = 'page_view') as page_view_count,
+        arg_min(
+            { 'country': country, 'event_at': event_at, 'event_id': event_id },
+            (event_at, event_id)
+        ) filter (where country is not null) as named
+    from page_events
+    group by tenant_id, event_date, session_id, user_id
+),
+
 -- A visit is in one country a day: that of its first event that names one. Conversions have no
 -- country of their own.
 countries as (
@@ -28,23 +44,25 @@ countries as (
         event_date,
         session_id,
         coalesce(
-            arg_min(country, (event_at, event_id)) filter (where country is not null), 'unknown'
+            arg_min(named.country, (named.event_at, named.event_id))
+            filter (where named is not null),
+            'unknown'
         ) as country
-    from page_events
-    group by all
+    from stays
+    group by tenant_id, event_date, session_id
 ),
 
 visits as (
     select
-        page_events.tenant_id,
-        page_events.event_date,
+        stays.tenant_id,
+        stays.event_date,
         countries.country,
-        count(distinct page_events.session_id) as visit_count,
-        count(distinct page_events.user_id) as user_count,
-        count(*) filter (where page_events.event_type = 'page_view') as page_view_count
-    from page_events
+        count(distinct stays.session_id) as visit_count,
+        count(distinct stays.user_id) as user_count,
+        cast(sum(stays.page_view_count) as bigint) as page_view_count
+    from stays
     inner join countries using (tenant_id, event_date, session_id)
-    group by all
+    group by stays.tenant_id, stays.event_date, countries.country
 ),
 
 signups as (

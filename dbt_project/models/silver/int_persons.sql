@@ -6,75 +6,195 @@
     )
 }}
 
-{#- An increment makes those persons anew whose identifiers changed, from all of their identifiers:
-    one that turns out to be somebody else's leaves its person. Another identifier of a known person
-    changes nothing, unless it comes with a step, a purchase or an earlier event. -#}
+{#- Every column is a first or a sum, so an increment joins the identifiers that came with the person
+    that is there, who stands in as one more identifier, and reads no other one. Whoever lost an
+    identifier, or has one that begins later than it was said to, is made anew from all identifiers
+    instead. A visit or device that is nobody's is a person with one identifier. Another identifier of
+    a known person changes nothing, unless it comes with a step, a purchase or an earlier event. -#}
 
 {%- set identity = ref('int_identity') %}
-{%- set person_type = "case when user_id is null then identifier_type else 'user' end" %}
-{%- set person_id = 'coalesce(user_id, identifier)' %}
+{%- set identifier = ['tenant_id', 'identifier_type', 'identifier'] %}
 {%- set person %}
-    tenant_id,
-    {{ person_type }} as person_type,
-    {{ person_id }} as person_id
+    case when user_id is null then identifier_type else 'user' end as person_type,
+    coalesce(user_id, identifier) as person_id
 {%- endset %}
+{%- set firsts = [
+    'linked_at', 'first_seen_at', 'first_page_at', 'signed_up_at', 'wallet_connected_at', 'purchased_at',
+] %}
+{%- set of_first_page = [
+    'first_site_id', 'first_country', 'first_device_type', 'first_channel', 'first_utm_source',
+    'first_utm_medium', 'first_utm_campaign',
+] %}
+
 {%- set first_page = '(first_page_at, first_page_key)' %}
 {%- set of_pages = 'filter (where first_page_at is not null)' %}
 
 {%- if is_incremental() %}
-    {%- set key = ['tenant_id', 'identifier_type', 'identifier'] %}
-    {%- set came = stage_rows('came', came_rows(identity, ['*'], key)) %}
-    {%- set gone = stage_rows('gone', gone_rows(identity, ['*'], key)) %}
+    {%- set all_anew = delta_plan().follows_backfill %}
+    {%- set came_sql %}
+        select
+            *,
+            {{ person }}
+        from ({{ came_rows(identity, ['*'], identifier) }})
+    {%- endset %}
+    {%- set came = stage_rows('came', came_sql) %}
+    {%- set gone_sql %}
+        select
+            *,
+            {{ person }}
+        from ({{ gone_rows(identity, ['*'], identifier) }})
+    {%- endset %}
+    {%- set gone = stage_rows('gone', gone_sql) %}
+    {#- Nobody's visit or device that was there before is among those gone. -#}
+    {%- set seen_sql %}
+        select
+            tenant_id,
+            person_type,
+            person_id,
+            first_seen_date,
+            identified_at as linked_at,
+            first_seen_at,
+            first_page_at
+        from {{ this }}
+        where
+            (tenant_id, person_type, person_id) in (
+                select tenant_id, person_type, person_id from {{ came }}
+                union
+                select tenant_id, person_type, person_id from {{ gone }}
+            )
+            {%- if not all_anew %}
+            and is_known
+            {%- endif %}
+    {%- endset %}
+    {%- set seen = stage_rows('seen', seen_sql) %}
     {%- set touched_sql %}
         with news as (
-            select
-                {{ person }},
-                min(first_seen_at) as first_seen_at,
-                min(linked_at) as linked_at,
-                min(first_page_at) as first_page_at,
-                min(signed_up_at) as signed_up_at,
-                min(wallet_connected_at) as wallet_connected_at,
-                min(purchased_at) as purchased_at,
-                sum(purchase_count) as purchase_count
-            from {{ came }}
-            group by all
-        ),
-
-        seen as (
             select
                 tenant_id,
                 person_type,
                 person_id,
-                identified_at as linked_at,
-                first_seen_at,
-                first_page_at
-            from {{ this }}
-            where (tenant_id, person_type, person_id) in (
-                select tenant_id, person_type, person_id from news
-            )
+                {%- for first in firsts %}
+                min({{ first }}) as {{ first }},
+                {%- endfor %}
+                sum(purchase_count) as purchase_count
+            from {{ came }}
+            group by all
         )
 
-        select tenant_id, person_type, person_id
+        select
+            tenant_id,
+            person_type,
+            person_id
         from news
-        left join seen using (tenant_id, person_type, person_id)
+        left join {{ seen }} as seen using (tenant_id, person_type, person_id)
         where {{ changes_firsts('news', 'seen') }}
         union
-        select {{ person }} from {{ gone }}
+        select
+            tenant_id,
+            person_type,
+            person_id
+        from {{ gone }}
     {%- endset %}
     {%- set touched = stage_rows('touched', touched_sql) %}
-    {%- set is_touched = '(tenant_id, person_type, person_id) in (select * from ' ~ touched ~ ')' %}
-    {%- set known = stage_rows('known', rows_where(this, 'first_seen_date', is_touched)) %}
-    {%- set is_of_touched %}
-        (tenant_id, {{ person_type }}, {{ person_id }}) in (select * from {{ touched }})
+    {%- set anew_sql %}
+        select
+            gone.tenant_id,
+            gone.person_type,
+            gone.person_id
+        from {{ gone }} as gone
+        left join {{ came }} as came using ({{ identifier | join(', ') }})
+        where
+            gone.user_id is not null
+            and (
+                came.user_id is distinct from gone.user_id
+                {%- for first in firsts %}
+                or coalesce(came.{{ first }}, 'infinity') > coalesce(gone.{{ first }}, 'infinity')
+                {%- endfor %}
+            )
+        union
+        select
+            came.tenant_id,
+            came.person_type,
+            came.person_id
+        from {{ came }} as came
+        inner join {{ seen }} as seen using (tenant_id, person_type, person_id, first_page_at)
+        left join {{ gone }} as gone using ({{ identifier | join(', ') }}, first_page_at)
+        where
+            {%- for column in ['first_page_key'] + of_first_page %}
+            {% if not loop.first %}or {% endif -%}
+            came.{{ column }} is distinct from gone.{{ column }}
+            {%- endfor %}
+    {%- endset %}
+    {%- set anew = stage_rows('anew', 'from ' ~ touched if all_anew else anew_sql) %}
+    {%- set is_touched = '(tenant_id, person_type, person_id) in (from ' ~ touched ~ ')' %}
+    {%- set merged = touched ~ ' except from ' ~ anew %}
+    {%- set is_merged = '(tenant_id, person_type, person_id) in (from ' ~ merged ~ ')' %}
+    {%- set is_of_anew %}
+        (
+            tenant_id,
+            case when user_id is null then identifier_type else 'user' end,
+            coalesce(user_id, identifier)
+        ) in (from {{ anew }})
+    {%- endset %}
+    {%- set replaced_sql %}
+        select
+            tenant_id,
+            person_type,
+            person_id,
+            first_seen_date
+        from {{ seen }}
+        where {{ is_touched }}
+        union
+        select
+            tenant_id,
+            person_type,
+            person_id,
+            first_seen_date
+        from {{ gone }}
+        where user_id is null
+    {%- endset %}
+    {%- set replaced = stage_rows('replaced', replaced_sql) %}
+    {%- set replaced_days_sql = 'select distinct tenant_id, first_seen_date from ' ~ replaced %}
+    {%- set identifiers_sql %}
+        select * from {{ came }}
+        where {{ is_merged }}
+        union all by name
+        select
+            * exclude (is_known, first_seen_date, identified_at),
+            identified_at as linked_at,
+            '' as first_page_key
+        from {{ this }}
+        where
+            is_known
+            and {{ in_buckets_of(replaced_days_sql, 'first_seen_date') }}
+            and {{ is_merged }}
+        union all by name
+        select
+            tenant_id,
+            person_type,
+            person_id,
+            -purchase_count as purchase_count,
+            -revenue_usd as revenue_usd
+        from {{ gone }}
+        where user_id is not null and {{ is_merged }}
+        union all by name
+        select
+            *,
+            {{ person }}
+        from ({{ rows_where(identity, 'first_seen_date', is_of_anew) }})
     {%- endset %}
 {%- endif %}
 
 {%- set persons_sql %}
     with identifiers as (
+        {%- if is_incremental() %}
+        {{ identifiers_sql }}
+        {%- else %}
         select
             *,
             {{ person }}
-        from {{ '(' ~ rows_where(identity, 'first_seen_date', is_of_touched) ~ ')' if is_incremental() else identity }}
+        from {{ identity }}
+        {%- endif %}
     )
 
     select
@@ -86,13 +206,9 @@
         min(first_seen_at) as first_seen_at,
         cast(min(first_seen_at) as date) as first_seen_date,
         min(first_page_at) as first_page_at,
-        arg_min_null(first_site_id, {{ first_page }}) {{ of_pages }} as first_site_id,
-        arg_min_null(first_country, {{ first_page }}) {{ of_pages }} as first_country,
-        arg_min_null(first_device_type, {{ first_page }}) {{ of_pages }} as first_device_type,
-        arg_min_null(first_channel, {{ first_page }}) {{ of_pages }} as first_channel,
-        arg_min_null(first_utm_source, {{ first_page }}) {{ of_pages }} as first_utm_source,
-        arg_min_null(first_utm_medium, {{ first_page }}) {{ of_pages }} as first_utm_medium,
-        arg_min_null(first_utm_campaign, {{ first_page }}) {{ of_pages }} as first_utm_campaign,
+        {%- for column in of_first_page %}
+        arg_min_null({{ column }}, {{ first_page }}) {{ of_pages }} as {{ column }},
+        {%- endfor %}
         min(signed_up_at) as signed_up_at,
         min(wallet_connected_at) as wallet_connected_at,
         min(purchased_at) as purchased_at,
@@ -103,30 +219,33 @@
         {{ in_slice() }}
 {%- if is_backfill() %}
         and (tenant_id, person_type, person_id) in (
-        select tenant_id, person_type, person_id
-        from identifiers
-        where {{ in_scope('first_seen_date') }}
-    )
+            select
+                tenant_id,
+                person_type,
+                person_id
+            from identifiers
+            where {{ in_scope('first_seen_date') }}
+        )
 {%- endif %}
     group by all
 {%- endset %}
 
 {%- if is_incremental() %}
     {%- set made = stage_rows('made', persons_sql) %}
-    {%- set replaced_sql %}
-        select tenant_id, first_seen_date from {{ known }}
+    {%- set written_sql %}
+        {{ replaced_days_sql }}
         union
         select tenant_id, first_seen_date from {{ made }}
     {%- endset %}
-    {%- do replaces_buckets(replaced_sql) %}
+    {%- do replaces_buckets(written_sql) %}
 select * from {{ made }}
 union all by name
 select *
 from {{ this }}
 where
-    {{ in_buckets_of(replaced_sql, 'first_seen_date') }}
+    {{ in_buckets_of(written_sql, 'first_seen_date') }}
     and (tenant_id, person_type, person_id) not in (
-        select tenant_id, person_type, person_id from {{ known }}
+        select tenant_id, person_type, person_id from {{ replaced }}
     )
 {%- else %}
 
