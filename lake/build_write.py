@@ -79,17 +79,17 @@ def _write(
         slices = slices_for(cursor, plan) if request["sliced"] else 1
         rows = replace_all(plan, stream(cursor, sql, slices), partition_by)
         return Written("rebuilt:" if slices == 1 else f"rebuilt in {slices} slices:", rows)
+    rows_sql = _in_table_order(cursor, plan, sql)
+    if plan.mode == "increment" and strategy == "replace_buckets":
+        buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
+        return Written("replaced:", replace_buckets(plan, stream(cursor, rows_sql), buckets))
     staged = f"{quote_name(SCRATCH)}.{quote_name(plan.own.name + '__rows')}"
-    cursor.execute(f"create or replace table {staged} as {_in_table_order(cursor, plan, sql)}")
+    cursor.execute(f"create or replace table {staged} as {rows_sql}")
     try:
         if plan.mode == "backfill":
             return _write_range(cursor, plan, staged, partition_by)
-        if strategy == "insert_new":
-            fresh = _not_there_yet(plan, staged, request["unique_key"])
-            return Written("added:", append(plan, stream(cursor, fresh)))
-        buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
-        rows = stream(cursor, f"from {staged}")
-        return Written("replaced:", replace_buckets(plan, rows, buckets))
+        fresh = _not_there_yet(plan, staged, request["unique_key"])
+        return Written("added:", append(plan, stream(cursor, fresh)))
     finally:
         cursor.execute(f"drop table if exists {staged}")
 

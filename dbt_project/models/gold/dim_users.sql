@@ -6,9 +6,10 @@
     )
 }}
 
-{#- What a user did is added up over identifiers and days. An increment adds what came of both and takes
-    off what went, and reads no other day; only for users who are new to the table, or lost what they
-    were last seen by, the days are added up anew. All others of the buckets stay as the table has them. -#}
+{#- What a user did is added up over identifiers and days. An increment adds what came of both and
+    takes off what went, and reads no other day; only of users who are new to the table, or lost
+    what they were last seen by, the days are added up anew. Of all others, and of those in the same
+    buckets, the table itself says what they have. -#}
 
 {%- set persons = ref('int_persons') %}
 {%- set identity = ref('int_identity') %}
@@ -17,15 +18,13 @@
 {%- set by_identifier = identifier | join(', ') %}
 
 {%- if is_incremental() %}
-    {#- No day of an identifier lies before the one that the identifier is filed under, once all have
-        read the same; before that every day is looked at. -#}
+    {#- No day of an identifier lies before the one that the identifier is filed under, once all
+        upstreams have read the same; until then every day is looked at. -#}
     {%- set settled = is_settled() and not delta_plan().follows_backfill %}
     {%- set always = "date '0001-01-01'" %}
     {%- set person = ['tenant_id', 'person_type', 'person_id'] %}
     {%- set persons_came_sql %}
-        select
-            * rename (person_id as user_id)
-        from ({{ came_rows(persons, ['*'], person) }})
+        select * from ({{ came_rows(persons, ['*'], person) }})
         where is_known
     {%- endset %}
     {%- set persons_came = stage_rows('persons_came', persons_came_sql) %}
@@ -85,6 +84,8 @@
         where identifier_type = 'user'
     {%- endset %}
     {%- set owners = stage_rows('owners', owners_sql) %}
+    {%- set moved_since = first_day_of('select min(first_seen_date) from ' ~ moved) %}
+    {%- set moved_since = moved_since if settled else always %}
     {%- set changes_sql %}
         with days_of_moved as (
             select
@@ -94,8 +95,7 @@
             from {{ days }} as activity
             inner join {{ moved }} as moved using ({{ by_identifier }})
             where
-                activity.activity_date
-                >= {{ first_day_of('select min(first_seen_date) from ' ~ moved) if settled else always }}
+                activity.activity_date >= {{ moved_since }}
         ),
 
         changes as (
@@ -182,7 +182,7 @@
         where (tenant_id, user_id) in (
             select tenant_id, user_id from {{ changes }}
             union
-            select tenant_id, user_id from {{ persons_came }}
+            select tenant_id, person_id from {{ persons_came }}
             union
             select tenant_id, user_id from {{ persons_gone }}
         )
@@ -191,10 +191,10 @@
     {%- set anew_sql %}
         select
             tenant_id,
-            user_id,
+            person_id as user_id,
             first_seen_date
         from {{ persons_came }}
-        where (tenant_id, user_id) not in (select tenant_id, user_id from {{ there }})
+        where (tenant_id, person_id) not in (select tenant_id, user_id from {{ there }})
         union all
         select
             there.tenant_id,
@@ -211,7 +211,8 @@
             {%- endif %}
     {%- endset %}
     {%- set anew = stage_rows('anew', anew_sql) %}
-    {%- set anew_since = first_day_of('select min(first_seen_date) from ' ~ anew) if settled else always %}
+    {%- set anew_since = first_day_of('select min(first_seen_date) from ' ~ anew) %}
+    {%- set anew_since = anew_since if settled else always %}
     {%- set written_sql %}
         select tenant_id, first_seen_date from {{ there }}
         union
@@ -225,9 +226,7 @@ with persons as (
     {%- if is_incremental() %}
     select * from {{ persons_came }}
     {%- else %}
-    select
-        * rename (person_id as user_id)
-    from {{ persons }}
+    select * from {{ persons }}
     where is_known and {{ in_scope('first_seen_date') }}
     {%- endif %}
 ),
@@ -244,7 +243,7 @@ owned as (
         first_seen_date >= {{ anew_since }}
         and (tenant_id, user_id) in (select tenant_id, user_id from {{ anew }})
     {%- else %}
-        (tenant_id, user_id) in (select tenant_id, user_id from persons)
+        (tenant_id, user_id) in (select tenant_id, person_id from persons)
     {%- endif %}
 ),
 
@@ -293,7 +292,7 @@ totals as (
 made as (
     select
         persons.tenant_id,
-        persons.user_id,
+        persons.person_id as user_id,
         persons.first_seen_date,
         persons.first_seen_at,
         persons.identified_at,
@@ -317,7 +316,9 @@ made as (
         persons.purchase_count,
         persons.revenue_usd
     from persons
-    inner join totals using (tenant_id, user_id)
+    inner join totals
+        on persons.tenant_id = totals.tenant_id
+        and persons.person_id = totals.user_id
 ),
 
 final as (
@@ -336,7 +337,7 @@ final as (
     where
         {{ written }}
         and (tenant_id, user_id) not in (
-            select tenant_id, user_id from {{ persons_came }}
+            select tenant_id, person_id from {{ persons_came }}
             union all
             select tenant_id, user_id from {{ persons_gone }}
         )

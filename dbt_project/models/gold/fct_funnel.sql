@@ -26,26 +26,32 @@ conversions as (
 
 -- A visit's first event and first known user are worked out once, so that what follows is about
 -- visits and not about events.
-visits as (
+starts as (
     select
         tenant_id,
         event_date,
         session_id,
-        min(occurred_at) as visited_at,
-        arg_min(
-            {
-                'event_id': event_id,
-                'site_id': coalesce(site_id, 'unknown'),
-                'country': coalesce(country, 'unknown'),
-                'device_type': coalesce(device_type, 'unknown'),
-                'channel': channel
-            },
-            (occurred_at, event_id)
-        ) as first_event,
+        min(occurred_at) as occurred_at,
         min(occurred_at) filter (where user_id is not null) as known_at,
         arg_min(user_id, (occurred_at, user_id)) filter (where user_id is not null) as user_id
     from page_events
     group by tenant_id, event_date, session_id
+),
+
+first_events as (
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        occurred_at,
+        min(page_events.event_id) as event_id,
+        arg_min(coalesce(page_events.site_id, 'unknown'), page_events.event_id) as site_id,
+        arg_min(coalesce(page_events.country, 'unknown'), page_events.event_id) as country,
+        arg_min(coalesce(page_events.device_type, 'unknown'), page_events.event_id) as device_type,
+        arg_min(page_events.channel, page_events.event_id) as channel
+    from starts
+    inner join page_events using (tenant_id, event_date, session_id, occurred_at)
+    group by tenant_id, event_date, session_id, occurred_at
 ),
 
 -- Whose a visit is, by what is known that day.
@@ -62,7 +68,7 @@ known as (
             session_id,
             user_id,
             known_at
-        from visits
+        from starts
         union all
         select
             tenant_id,
@@ -84,18 +90,26 @@ known as (
     group by tenant_id, event_date, session_id
 ),
 
+visits as (
+    select
+        first_events.*,
+        coalesce('user:' || known.user_id, 'visit:' || first_events.session_id) as visitor
+    from first_events
+    left join known using (tenant_id, event_date, session_id)
+),
+
 visitors as (
     select
         tenant_id,
         event_date,
-        coalesce('user:' || known.user_id, 'visit:' || visits.session_id) as visitor,
+        visitor,
         count(*) as visit_count,
-        min(visits.visited_at) as visited_at,
-        arg_min(
-            visits.first_event, (visits.visited_at, visits.first_event.event_id)
-        ) as first_event
+        min(occurred_at) as visited_at,
+        arg_min(site_id, (occurred_at, event_id)) as site_id,
+        arg_min(country, (occurred_at, event_id)) as country,
+        arg_min(device_type, (occurred_at, event_id)) as device_type,
+        arg_min(channel, (occurred_at, event_id)) as channel
     from visits
-    left join known using (tenant_id, event_date, session_id)
     group by tenant_id, event_date, visitor
 ),
 
@@ -160,10 +174,10 @@ final as (
     select
         visitors.tenant_id,
         visitors.event_date as funnel_date,
-        visitors.first_event.site_id as site_id,
-        visitors.first_event.country as country,
-        visitors.first_event.device_type as device_type,
-        visitors.first_event.channel as channel,
+        visitors.site_id,
+        visitors.country,
+        visitors.device_type,
+        visitors.channel,
         cast(sum(visitors.visit_count) as bigint) as visit_count,
         count(*) as visitor_count,
         count(signups.taken_at) as signup_count,

@@ -8,9 +8,9 @@
 
 {#- Every column is a first or a sum, so an increment joins the identifiers that came with the person
     that is there, who stands in as one more identifier, and reads no other one. Whoever lost an
-    identifier, or has one that begins later than it was said to, is made anew from all identifiers
-    instead. A visit or device that is nobody's is a person with one identifier. Another identifier of
-    a known person changes nothing, unless it comes with a step, a purchase or an earlier event. -#}
+    identifier, or has one that begins later than it did, is made anew from all identifiers instead.
+    A visit or device that is nobody's is a person with one identifier. Another identifier of a known
+    person changes nothing, unless it comes with a step, a purchase or an earlier event. -#}
 
 {%- set identity = ref('int_identity') %}
 {%- set identifier = ['tenant_id', 'identifier_type', 'identifier'] %}
@@ -19,7 +19,8 @@
     coalesce(user_id, identifier) as person_id
 {%- endset %}
 {%- set firsts = [
-    'linked_at', 'first_seen_at', 'first_page_at', 'signed_up_at', 'wallet_connected_at', 'purchased_at',
+    'linked_at', 'first_seen_at', 'first_page_at', 'signed_up_at', 'wallet_connected_at',
+    'purchased_at',
 ] %}
 {%- set of_first_page = [
     'first_site_id', 'first_country', 'first_device_type', 'first_channel', 'first_utm_source',
@@ -183,18 +184,18 @@
             {{ person }}
         from ({{ rows_where(identity, 'first_seen_date', is_of_anew) }})
     {%- endset %}
-{%- endif %}
-
-{%- set persons_sql %}
-    with identifiers as (
-        {%- if is_incremental() %}
-        {{ identifiers_sql }}
-        {%- else %}
+{%- else %}
+    {%- set identifiers_sql %}
         select
             *,
             {{ person }}
         from {{ identity }}
-        {%- endif %}
+    {%- endset %}
+{%- endif %}
+
+{%- set persons_sql %}
+    with identifiers as (
+        {{ identifiers_sql }}
     )
 
     select
