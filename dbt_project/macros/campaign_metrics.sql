@@ -34,7 +34,7 @@ final as (
         {{ cost_each('spend_usd', 'conversion_count') }} as cpa_usd,
         {{ share_of('conversion_count', 'click_count') }} as conversion_rate
     from ad_events
-    {%- if minutes %}
+    {%- if minutes and is_live() %}
     where {{ in_windows() }}
     {%- endif %}
     group by all

@@ -7,6 +7,12 @@
     {{ return(execute and model.resource_type == 'operation') }}
 {% endmacro %}
 
+{# True when a mart works out the windows in `touched` and no others: in a live view those that an event
+   came for since the last build, in an increment those that events came or went of. #}
+{% macro is_partial() %}
+    {{ return(is_live() or is_incremental()) }}
+{% endmacro %}
+
 {# The first steps of a live mart: the events since the last build, worked out once, though several
    steps read them. Those that silver had already are found by a left join, since what a query asks
    for a tenant then reaches silver too, which it does not by an anti join. #}
@@ -83,10 +89,16 @@ from (
 )
 {%- endmacro %}
 
-{# In a live view: the rows of windows that something came for. #}
+{# In a mart that is worked out in part: the rows of what is in `touched`. #}
 {% macro in_windows() -%}
-    {%- if not is_live() -%}{{ return('true') }}{%- endif -%}
-    (tenant_id, window_start) in (select tenant_id, window_start from touched)
+    {%- if not is_partial() -%}{{ return('true') }}{%- endif -%}
+    ({{ touched_key() }}) in (select {{ touched_key() }} from touched)
+{%- endmacro %}
+
+{# What a mart works out by itself: in a live view a window, in an increment one site of a window, since
+   events that are hours late are few, and fall into most windows of a day but into few of these. #}
+{% macro touched_key() -%}
+    tenant_id, window_start{{ ', site_id' if is_incremental() }}
 {%- endmacro %}
 
 {# How the SQL of a step is read: by its name, or in a live view in its own place. DuckDB works out a
@@ -96,10 +108,10 @@ from (
     {{ return('(' ~ sql ~ ')' if is_live() else name) }}
 {%- endmacro %}
 
-{# In a live view: the events of visits that a step of it has to do with. A join and not a filter, since
-   what a query asks for one side of it is asked of the other too. #}
+{# In a mart that is worked out in part: the events of visits that a step of it has to do with. A join
+   and not a filter, since what a query asks for one side of it is asked of the other too. #}
 {% macro of_visits_in(step) -%}
-    {%- if is_live() -%}
+    {%- if is_partial() -%}
     inner join (select distinct tenant_id, event_date, session_id from {{ step }}) as visits
         using (tenant_id, event_date, session_id)
     {%- endif -%}

@@ -5,15 +5,30 @@
     make_timestamptz(epoch_us({{ moment }}) // {{ us }} * {{ us }})
 {%- endmacro %}
 
+{# A mart names a site that an event does not name. #}
+{% macro known_site() -%}
+    coalesce(site_id, 'unknown')
+{%- endmacro %}
+
 {# Activity, conversions, revenue and load time by window of so many minutes: the one text of
-   fct_metrics_1m, _5m, _15m and _60m. A day must be a whole number of windows. #}
+   fct_metrics_1m, _5m, _15m and _60m. A day must be a whole number of windows.
+
+   An increment works out the sites of those windows that events came or went of, as a live view does,
+   and keeps the other rows of their days. #}
 {% macro metrics_by_window(minutes) -%}
-{%- set page_events = page_events_by_window(minutes) -%}
-{%- set happenings = happenings_in(step('page_events', page_events)) -%}
+{%- set in_days = in_scope('event_date') -%}
+{%- if is_incremental() -%}
+    {%- set touched = stage_rows('touched', changed_windows(minutes)) -%}
+    {%- set touched_days = 'select distinct tenant_id, event_date from ' ~ touched -%}
+    {%- do replaces_buckets(touched_days) -%}
+    {%- set in_days = in_buckets_of(touched_days, 'event_date') -%}
+{%- endif -%}
+{%- set page_events = page_events_by_window(minutes, in_days) -%}
+{%- set happenings = happenings_in(page_events) -%}
 with {{ live_steps([ref('stg_clickstream'), ref('stg_registrations'), ref('stg_conversions')]) }}
-{%- if not is_live() %}
-page_events as (
-{{ page_events }}
+{%- if is_incremental() %}
+touched as (
+    select * from {{ touched }}
 ),
 {% endif %}
 registrations as (
@@ -22,9 +37,9 @@ registrations as (
         event_date,
         session_id,
         {{ window_start(minutes) }} as window_start,
-        site_id
+        {{ known_site() }} as site_id
     from {{ ref('stg_registrations') }}
-    where {{ in_scope('event_date') }}
+    where {{ in_days }}
 ),
 
 conversions as (
@@ -33,11 +48,11 @@ conversions as (
         event_date,
         session_id,
         {{ window_start(minutes) }} as window_start,
-        site_id,
+        {{ known_site() }} as site_id,
         amount_usd,
         is_purchase
     from {{ ref('stg_conversions') }}
-    where {{ in_scope('event_date') }}
+    where {{ in_days }}
 ),
 
 happenings as (
@@ -52,7 +67,7 @@ channels as (
         event_date,
         session_id,
         arg_min(channel, (event_at, event_id)) as channel
-    from {{ step('page_events', page_events) }}
+    from ({{ page_events }})
     {{ of_visits_in(step('happenings', happenings)) }}
     group by tenant_id, event_date, session_id
 ),
@@ -62,7 +77,7 @@ final as (
         h.tenant_id,
         h.event_date as metric_date,
         h.window_start,
-        coalesce(h.site_id, 'unknown') as site_id,
+        h.site_id,
         coalesce(channels.channel, 'unknown') as channel,
         count(*) filter (where h.happening not in ('registration', 'conversion')) as event_count,
         count(distinct h.session_id) filter (
@@ -83,9 +98,103 @@ final as (
 )
 
 select * from final
+{%- if is_incremental() %}
+union all by name
+select * from {{ this }}
+anti join touched using ({{ touched_key() }})
+where {{ in_buckets_of(touched_days, 'metric_date') }}
+{%- endif %}
 {%- endmacro %}
 
-{% macro page_events_by_window(minutes) -%}
+{# For an increment: the sites and windows that events came or went of. To them belong all windows of a
+   visit whose first event of the day came or went, since its channel may be another now. #}
+{% macro changed_windows(minutes) -%}
+{%- set happening = ['tenant_id', 'event_date', 'session_id', 'event_at', 'site_id'] -%}
+{%- set page = ['event_id', 'user_id', 'event_type', 'page_load_ms', 'channel'] + happening -%}
+{%- set registration = ['registration_id'] + happening -%}
+{%- set conversion = ['conversion_id', 'amount_usd', 'is_purchase'] + happening -%}
+{%- set pages = stage_rows(
+    'pages', changed_rows(ref('stg_clickstream'), page, ['tenant_id', 'event_id'])
+) -%}
+{%- set in_days = in_buckets_of('select distinct tenant_id, event_date from ' ~ pages, 'event_date') -%}
+{%- set happening = happening | join(', ') -%}
+with changed as (
+    select {{ happening }} from {{ pages }}
+    union all
+    select {{ happening }}
+    from ({{ changed_rows(
+        ref('stg_registrations'), registration, ['tenant_id', 'registration_id']
+    ) }})
+    union all
+    select {{ happening }}
+    from ({{ changed_rows(
+        ref('stg_conversions'), conversion, ['tenant_id', 'conversion_id']
+    ) }})
+),
+
+changed_visits as (
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        min(event_at) as changed_from
+    from {{ pages }}
+    group by all
+),
+
+page_events as materialized (
+    select
+        e.tenant_id,
+        e.event_date,
+        e.session_id,
+        e.event_at,
+        e.site_id
+    from {{ ref('stg_clickstream') }} as e
+    inner join changed_visits using (tenant_id, event_date, session_id)
+    where {{ in_days }}
+),
+
+firsts as (
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        min(event_at) as first_at
+    from page_events
+    group by all
+),
+
+other_channel as (
+    select tenant_id, event_date, session_id
+    from changed_visits
+    left join firsts using (tenant_id, event_date, session_id)
+    where first_at is null or first_at >= changed_from
+),
+
+happened as (
+    select {{ happening }} from page_events
+    union all
+    select {{ happening }} from {{ ref('stg_registrations') }} where {{ in_days }}
+    union all
+    select {{ happening }} from {{ ref('stg_conversions') }} where {{ in_days }}
+),
+
+all_of_them as (
+    select * from changed
+    union all
+    select happened.* from happened
+    semi join other_channel using (tenant_id, event_date, session_id)
+)
+
+select distinct
+    tenant_id,
+    event_date,
+    {{ window_start(minutes) }} as window_start,
+    {{ known_site() }} as site_id
+from all_of_them
+{%- endmacro %}
+
+{% macro page_events_by_window(minutes, in_days) -%}
     select
         tenant_id,
         event_date,
@@ -93,13 +202,13 @@ select * from final
         event_id,
         event_at,
         {{ window_start(minutes) }} as window_start,
-        site_id,
+        {{ known_site() }} as site_id,
         user_id,
         event_type,
         page_load_ms,
         channel
     from {{ ref('stg_clickstream') }}
-    where {{ in_scope('event_date') }}
+    where {{ in_days }}
 {%- endmacro %}
 
 {# What a window counts. #}
@@ -115,7 +224,7 @@ select * from final
         page_load_ms,
         cast(null as decimal(18, 2)) as amount_usd,
         false as is_purchase
-    from {{ page_events }}
+    from ({{ page_events }})
     where {{ in_windows() }}
     union all
     select
