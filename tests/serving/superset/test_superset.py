@@ -316,7 +316,7 @@ def test_in_its_container_it_serves_the_same_to_an_administrator_of_the_environm
         }
         assert rows_of(api, found["Sign-ups"])
         process.terminate()
-        assert process.wait(timeout=60) == 0, log.read_text()
+        assert process.wait(PATIENCE_S) == 0, log.read_text()
     finally:
         process.kill()
         process.wait()
