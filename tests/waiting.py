@@ -26,6 +26,10 @@ class Waiting:
         self._last = _clocks()
         self._files: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
 
+    def pytest_runtest_logstart(self) -> None:
+        """Begin with the test: what a process did before is nobody's time."""
+        self._last = _clocks()
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self,
