@@ -16,6 +16,7 @@
 {%- set days = ref('int_identity_days') %}
 {%- set identifier = ['tenant_id', 'identifier_type', 'identifier'] %}
 {%- set by_identifier = identifier | join(', ') %}
+{%- set users = 'select tenant_id, person_id from persons' %}
 
 {%- if is_incremental() %}
     {#- No day of an identifier lies before the one that the identifier is filed under, once all
@@ -219,16 +220,13 @@
         select tenant_id, first_seen_date from {{ persons_came }}
     {%- endset %}
     {%- do replaces_buckets(written_sql) %}
+    {%- set users = 'select tenant_id, user_id from ' ~ anew %}
     {%- set written = in_buckets_of(written_sql, 'first_seen_date') %}
 {%- endif %}
 
 with persons as (
-    {%- if is_incremental() %}
-    select * from {{ persons_came }}
-    {%- else %}
-    select * from {{ persons }}
-    where is_known and {{ in_scope('first_seen_date') }}
-    {%- endif %}
+    select * from {{ persons_came if is_incremental() else persons }}
+    where is_known and {{ 'true' if is_incremental() else in_scope('first_seen_date') }}
 ),
 
 owned as (
@@ -239,12 +237,10 @@ owned as (
         user_id
     from {{ identity }}
     where
-    {%- if is_incremental() %}
-        first_seen_date >= {{ anew_since }}
-        and (tenant_id, user_id) in (select tenant_id, user_id from {{ anew }})
-    {%- else %}
-        (tenant_id, user_id) in (select tenant_id, person_id from persons)
-    {%- endif %}
+        (tenant_id, user_id) in ({{ users }})
+        {%- if is_incremental() %}
+        and first_seen_date >= {{ anew_since }}
+        {%- endif %}
 ),
 
 counted as (

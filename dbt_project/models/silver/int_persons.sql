@@ -6,11 +6,11 @@
     )
 }}
 
-{#- Every column is a first or a sum, so an increment joins the identifiers that came with the person
-    that is there, who stands in as one more identifier, and reads no other one. Whoever lost an
-    identifier, or has one that begins later than it did, is made anew from all identifiers instead.
-    A visit or device that is nobody's is a person with one identifier. Another identifier of a known
-    person changes nothing, unless it comes with a step, a purchase or an earlier event. -#}
+{#- Every column is a first or a sum, so an increment joins the identifiers that came with the
+    person that is there, who stands in as one more identifier, and reads no other one. Whoever lost
+    an identifier, or has one that begins later than it did, is made anew from all identifiers
+    instead. A visit or device that is nobody's is a person with one identifier. Another identifier
+    of a known person changes nothing, unless it comes with a step, a purchase or an earlier event. -#}
 
 {%- set identity = ref('int_identity') %}
 {%- set identifier = ['tenant_id', 'identifier_type', 'identifier'] %}
@@ -157,11 +157,12 @@
     {%- set replaced = stage_rows('replaced', replaced_sql) %}
     {%- set replaced_days_sql = 'select distinct tenant_id, first_seen_date from ' ~ replaced %}
     {%- set identifiers_sql %}
-        select * from {{ came }}
+        select * exclude (person_type, person_id) from {{ came }}
         where {{ is_merged }}
         union all by name
         select
-            * exclude (is_known, first_seen_date, identified_at),
+            * exclude (person_type, person_id, is_known, first_seen_date, identified_at),
+            person_id as user_id,
             identified_at as linked_at,
             '' as first_page_key
         from {{ this }}
@@ -172,30 +173,22 @@
         union all by name
         select
             tenant_id,
-            person_type,
-            person_id,
+            user_id,
             -purchase_count as purchase_count,
             -revenue_usd as revenue_usd
         from {{ gone }}
         where user_id is not null and {{ is_merged }}
         union all by name
-        select
-            *,
-            {{ person }}
-        from ({{ rows_where(identity, 'first_seen_date', is_of_anew) }})
-    {%- endset %}
-{%- else %}
-    {%- set identifiers_sql %}
-        select
-            *,
-            {{ person }}
-        from {{ identity }}
+        {{ rows_where(identity, 'first_seen_date', is_of_anew) }}
     {%- endset %}
 {%- endif %}
 
 {%- set persons_sql %}
     with identifiers as (
-        {{ identifiers_sql }}
+        select
+            *,
+            {{ person }}
+        from {{ '(' ~ identifiers_sql ~ ')' if is_incremental() else identity }}
     )
 
     select
