@@ -30,8 +30,9 @@ from ingest.settings import IngestSettings
 from lake.writer.metrics_server import metrics_address
 from lakeward.__main__ import build_app
 from tests.compose.file import FILE, ROOT, compose, filled_in
-from tests.kafka_servers.apache import ApacheKafka, free_ports
+from tests.kafka_servers.apache import ApacheKafka
 from tests.kafka_servers.distribution import KAFKA_VERSION
+from tests.ports import free_ports
 
 DOCKERFILE = ROOT / "docker/Dockerfile"
 OWN_IMAGE = "lakeward:${LAKEWARD_TAG:-local}"

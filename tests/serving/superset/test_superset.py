@@ -30,7 +30,7 @@ from serving.superset.environment import INSIDE, SupersetEnvironment, usual_fold
 from serving.superset.marts import Project
 from serving.superset.sync import sync
 from serving.superset.tenant_roles import role_name
-from tests.kafka_servers.apache import free_ports
+from tests.ports import free_ports
 from tests.serving.superset.browser import superset_browser
 from tests.serving.superset.live import PATIENCE_S, RunningSuperset, ask, fill, run
 
