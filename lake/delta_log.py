@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -46,8 +47,8 @@ class Changes:
     added: tuple[DataFile, ...] = ()
     removed: tuple[DataFile, ...] = ()
     is_tangled: bool = False
-    """True when a file was removed that compaction had made in between: rows that came before that
-    are in it, so files added and removed do not tell any more which rows came and went."""
+    """True when a file was removed that compaction had made of one that came in between: it holds
+    rows of both sides, so files do not tell any more which rows came and which went."""
 
     @property
     def is_empty(self) -> bool:
@@ -73,17 +74,15 @@ def read_changes(table: DeltaTable, after: int, storage_options: dict[str, str] 
     log = _Log(table.table_uri, storage_options)
     added: dict[str, DataFile] = {}
     removed: dict[str, DataFile] = {}
-    moved: set[str] = set()
+    mixed: set[str] = set()
+    """What compaction made of files that came in between, and maybe of older ones."""
     is_tangled = False
     for commit in log.commits(after + 1, table.version()):
+        mixed |= _made_of(commit, added.keys() | mixed)
         for action in commit:
             kind = next(iter(action))
             body = action[kind]
-            if kind not in ("add", "remove"):
-                continue
-            if not body.get("dataChange", True):
-                if kind == "add":
-                    moved.add(unquote(body["path"]))
+            if kind not in ("add", "remove") or not body.get("dataChange", True):
                 continue
             values = body.get("partitionValues")
             if columns and not values:
@@ -92,12 +91,22 @@ def read_changes(table: DeltaTable, after: int, storage_options: dict[str, str] 
             ours, other = (added, removed) if kind == "add" else (removed, added)
             if other.pop(file.path, None) is None:
                 ours[file.path] = file
-                is_tangled = is_tangled or (kind == "remove" and file.path in moved)
+                is_tangled = is_tangled or (kind == "remove" and file.path in mixed)
         for action in commit:
             mark = mark_in(action.get("commitInfo", {}))
             if mark is not None:
                 _follow(mark, added)
     return Changes(tuple(added.values()), tuple(removed.values()), is_tangled)
+
+
+def _made_of(commit: list[dict[str, Any]], files: Set[str]) -> set[str]:
+    """Return what a compaction made, when it took one of ``files``."""
+    moved: dict[str, set[str]] = {"add": set(), "remove": set()}
+    for action in commit:
+        kind = next(iter(action))
+        if kind in moved and not action[kind].get("dataChange", True):
+            moved[kind].add(unquote(action[kind]["path"]))
+    return moved["add"] if moved["remove"] & files else set()
 
 
 def _follow(mark: Mark, added: dict[str, DataFile]) -> None:

@@ -57,7 +57,11 @@ def test_rows_that_were_compacted_and_written_again_are_told(tmp_path: Path) -> 
     for n in range(2, 9):
         data = pa.table({"day": ["monday"], "n": [n]})
         write_deltalake(lake.uri("silver", "numbers"), data, mode="append")
+    read = lake.open("silver", "numbers").version()
     compact(lake, "silver", "numbers", target_size=1 << 20, now=lambda: datetime.now(UTC))
     table = replace(lake, "monday", [1, 2, 3])
     assert read_changes(table, 0, None).is_tangled
-    assert not read_changes(table, 8, None).is_tangled, "it had read what was compacted"
+    changes = read_changes(table, read, None)
+    assert not changes.is_tangled, "it had read what was compacted"
+    assert rows(table, changes.added) == [1, 2, 3]
+    assert rows(table, changes.removed) == [1, 2, 3, 4, 5, 6, 7, 8]
