@@ -9,7 +9,7 @@
 {#- Every column is a first or a sum, so an increment joins what new events say of an identifier
     with the row that it has, and reads no old event. What they do not change is not written. -#}
 
-{%- set first_page = '(event_at, event_key)' %}
+{%- set first_page = 'page_place' %}
 {%- set of_pages = 'filter (where is_page_event and not is_date_clamped)' %}
 
 {%- set fresh_sql %}
@@ -20,41 +20,74 @@
             new_or_read_rows(ref('stg_conversions'), 'conversion_id'),
             new_or_read_rows(ref('stg_app_events'), 'event_id'),
         ) }}
+    ),
+
+    firsts as (
+        select
+            tenant_id,
+            identifier_type,
+            identifier,
+            min({'linked_at': event_at, 'user_id': user_id}) filter (where user_id is not null)
+                as link,
+            min(event_at) as first_seen_at,
+            min(event_at) {{ of_pages }} as first_page_at,
+            arg_min(event_key, {{ first_page }}) {{ of_pages }} as first_page_key,
+            arg_min_null(site_id, {{ first_page }}) {{ of_pages }} as first_site_id,
+            arg_min_null(country, {{ first_page }}) {{ of_pages }} as first_country,
+            arg_min_null(device_type, {{ first_page }}) {{ of_pages }} as first_device_type,
+            arg_min_null(channel, {{ first_page }}) {{ of_pages }} as first_channel,
+            arg_min_null(utm_source, {{ first_page }}) {{ of_pages }} as first_utm_source,
+            arg_min_null(utm_medium, {{ first_page }}) {{ of_pages }} as first_utm_medium,
+            arg_min_null(utm_campaign, {{ first_page }}) {{ of_pages }} as first_utm_campaign,
+            min(event_at) filter (where step = 'signup' and not is_date_clamped) as signed_up_at,
+            min(event_at) filter (where step = 'wallet_connect' and not is_date_clamped)
+                as wallet_connected_at,
+            min(event_at) filter (where step = 'purchase' and not is_date_clamped)
+                as purchased_at,
+            sum(purchase_count) as purchase_count,
+            sum(revenue_usd) as revenue_usd
+        from (
+            select
+                *,
+                create_sort_key(event_at, 'asc nulls last', event_key, 'asc nulls last')
+                    as page_place
+            from evidence
+        )
+        where
+            {{ in_slice() }}
+{%- if is_backfill() %}
+            and (tenant_id, identifier_type, identifier) in (
+                select tenant_id, identifier_type, identifier
+                from evidence
+                where {{ in_scope('event_date') }}
+            )
+{%- endif %}
+        group by all
     )
 
     select
         tenant_id,
         identifier_type,
         identifier,
-        arg_min(user_id, (event_at, user_id)) filter (where user_id is not null) as user_id,
-        min(event_at) filter (where user_id is not null) as linked_at,
-        min(event_at) as first_seen_at,
-        min(event_at) {{ of_pages }} as first_page_at,
-        arg_min(event_key, {{ first_page }}) {{ of_pages }} as first_page_key,
-        arg_min_null(site_id, {{ first_page }}) {{ of_pages }} as first_site_id,
-        arg_min_null(country, {{ first_page }}) {{ of_pages }} as first_country,
-        arg_min_null(device_type, {{ first_page }}) {{ of_pages }} as first_device_type,
-        arg_min_null(channel, {{ first_page }}) {{ of_pages }} as first_channel,
-        arg_min_null(utm_source, {{ first_page }}) {{ of_pages }} as first_utm_source,
-        arg_min_null(utm_medium, {{ first_page }}) {{ of_pages }} as first_utm_medium,
-        arg_min_null(utm_campaign, {{ first_page }}) {{ of_pages }} as first_utm_campaign,
-        min(event_at) filter (where step = 'signup' and not is_date_clamped) as signed_up_at,
-        min(event_at) filter (where step = 'wallet_connect' and not is_date_clamped)
-            as wallet_connected_at,
-        min(event_at) filter (where step = 'purchase' and not is_date_clamped) as purchased_at,
-        coalesce(sum(purchase_count), 0) as purchase_count,
-        coalesce(sum(revenue_usd), 0) as revenue_usd
-    from evidence
-    where
-        {{ in_slice() }}
-{%- if is_backfill() %}
-        and (tenant_id, identifier_type, identifier) in (
-        select tenant_id, identifier_type, identifier
-        from evidence
-        where {{ in_scope('event_date') }}
-    )
-{%- endif %}
-    group by all
+        link.user_id,
+        link.linked_at,
+        first_seen_at,
+        cast(first_seen_at as date) as first_seen_date,
+        first_page_at,
+        first_page_key,
+        first_site_id,
+        first_country,
+        first_device_type,
+        first_channel,
+        first_utm_source,
+        first_utm_medium,
+        first_utm_campaign,
+        signed_up_at,
+        wallet_connected_at,
+        purchased_at,
+        cast(coalesce(purchase_count, 0) as bigint) as purchase_count,
+        cast(coalesce(revenue_usd, 0) as decimal(18, 2)) as revenue_usd
+    from firsts
 {%- endset %}
 
 {%- if is_incremental() %}
@@ -95,46 +128,38 @@
             )
     {%- endset %}
     {%- set known = stage_rows('known', known_sql) %}
-{%- endif %}
-
-{%- set merged_sql %}
-    select
-        tenant_id,
-        identifier_type,
-        identifier,
-        arg_min(user_id, (linked_at, user_id)) filter (where user_id is not null) as user_id,
-        min(linked_at) as linked_at,
-        min(first_seen_at) as first_seen_at,
-        cast(min(first_seen_at) as date) as first_seen_date,
-        min(first_page_at) as first_page_at,
-{%- set first_page = '(first_page_at, first_page_key)' %}
-{%- set of_pages = 'filter (where first_page_at is not null)' %}
-        arg_min(first_page_key, {{ first_page }}) {{ of_pages }} as first_page_key,
-        arg_min_null(first_site_id, {{ first_page }}) {{ of_pages }} as first_site_id,
-        arg_min_null(first_country, {{ first_page }}) {{ of_pages }} as first_country,
-        arg_min_null(first_device_type, {{ first_page }}) {{ of_pages }} as first_device_type,
-        arg_min_null(first_channel, {{ first_page }}) {{ of_pages }} as first_channel,
-        arg_min_null(first_utm_source, {{ first_page }}) {{ of_pages }} as first_utm_source,
-        arg_min_null(first_utm_medium, {{ first_page }}) {{ of_pages }} as first_utm_medium,
-        arg_min_null(first_utm_campaign, {{ first_page }}) {{ of_pages }} as first_utm_campaign,
-        min(signed_up_at) as signed_up_at,
-        min(wallet_connected_at) as wallet_connected_at,
-        min(purchased_at) as purchased_at,
-        cast(sum(purchase_count) as bigint) as purchase_count,
-        cast(sum(revenue_usd) as decimal(18, 2)) as revenue_usd
-    from (
-{%- if is_incremental() %}
-        select * exclude (known_date) from {{ changing }}
-        union all by name
-        select * exclude (first_seen_date) from {{ known }}
-        {%- else %}
-{{ fresh_sql }}
-{%- endif %}
-    )
-    group by all
-{%- endset %}
-
-{%- if is_incremental() %}
+    {%- set first_page = '(first_page_at, first_page_key)' %}
+    {%- set of_pages = 'filter (where first_page_at is not null)' %}
+    {%- set merged_sql %}
+        select
+            tenant_id,
+            identifier_type,
+            identifier,
+            arg_min(user_id, (linked_at, user_id)) filter (where user_id is not null) as user_id,
+            min(linked_at) as linked_at,
+            min(first_seen_at) as first_seen_at,
+            cast(min(first_seen_at) as date) as first_seen_date,
+            min(first_page_at) as first_page_at,
+            arg_min(first_page_key, {{ first_page }}) {{ of_pages }} as first_page_key,
+            arg_min_null(first_site_id, {{ first_page }}) {{ of_pages }} as first_site_id,
+            arg_min_null(first_country, {{ first_page }}) {{ of_pages }} as first_country,
+            arg_min_null(first_device_type, {{ first_page }}) {{ of_pages }} as first_device_type,
+            arg_min_null(first_channel, {{ first_page }}) {{ of_pages }} as first_channel,
+            arg_min_null(first_utm_source, {{ first_page }}) {{ of_pages }} as first_utm_source,
+            arg_min_null(first_utm_medium, {{ first_page }}) {{ of_pages }} as first_utm_medium,
+            arg_min_null(first_utm_campaign, {{ first_page }}) {{ of_pages }} as first_utm_campaign,
+            min(signed_up_at) as signed_up_at,
+            min(wallet_connected_at) as wallet_connected_at,
+            min(purchased_at) as purchased_at,
+            cast(sum(purchase_count) as bigint) as purchase_count,
+            cast(sum(revenue_usd) as decimal(18, 2)) as revenue_usd
+        from (
+            select * exclude (known_date) from {{ changing }}
+            union all by name
+            select * from {{ known }}
+        )
+        group by all
+    {%- endset %}
     {%- set merged = stage_rows('merged', merged_sql) %}
     {%- set touched_sql %}
         select tenant_id, first_seen_date from {{ known }}
@@ -153,6 +178,6 @@ where
     )
 {%- else %}
 
-select * from ({{ merged_sql }})
+select * from ({{ fresh_sql }})
 where {{ in_scope('first_seen_date') }}
 {%- endif %}

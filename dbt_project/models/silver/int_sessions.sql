@@ -96,17 +96,32 @@
     {%- do replaces_buckets(touched_sql) %}
 {%- endif %}
 
-with candidates as (
-    select *
-    from
-    {% if is_backfill() %}
-        {{ new_or_read_rows(ref('stg_clickstream'), 'event_id') }}
-        {% else %}
-        {{ ref('stg_clickstream') }}
-    {% endif %}
+{%- set page_events = ref('stg_clickstream') %}
+{%- if is_backfill() %}
+    {%- set page_events = new_or_read_rows(page_events, 'event_id') %}
+{%- endif %}
+{%- set candidates %}
+    select
+        tenant_id,
+        session_id,
+        occurred_at,
+        event_id,
+        user_id,
+        event_type,
+        page_type,
+        page_url,
+        site_id,
+        country,
+        device_type,
+        browser,
+        channel,
+        utm_source,
+        utm_medium,
+        utm_campaign
+    from {{ page_events }}
     where
-        not is_date_clamped
-        and {{ in_slice() }}
+        {{ in_slice() }}
+        and not is_date_clamped
     {% if is_incremental() %}
         and {{ in_buckets_of(spanned_sql, 'event_date') }}
     {% elif is_backfill() %}
@@ -116,68 +131,96 @@ with candidates as (
             where {{ in_scope('event_date') }}
         )
     {% endif %}
-),
+{%- endset %}
 
-events as (
-    select candidates.*
-    from candidates
-    {% if is_incremental() %}
-    inner join {{ changed }} as changed
-        on candidates.tenant_id = changed.tenant_id
-        and candidates.session_id = changed.session_id
-        and candidates.occurred_at between changed.started_at and changed.ended_at
-    {% endif %}
-),
+{#- Read in its place by each step: as a named step that several read, DuckDB would keep all columns
+    of all events before it goes on. -#}
+{%- set events = '(' ~ candidates ~ ')' %}
+{%- if is_incremental() %}
+    {%- set events_sql %}
+        select candidates.*
+        from ({{ candidates }}) as candidates
+        inner join {{ changed }} as changed
+            on candidates.tenant_id = changed.tenant_id
+            and candidates.session_id = changed.session_id
+            and candidates.occurred_at between changed.started_at and changed.ended_at
+    {%- endset %}
+    {%- set events = stage_rows('events', events_sql) %}
+{%- endif %}
 
-spaced as (
+{#- Sorting is what costs, and few visits need it: those that may be of several sessions, and those
+    of which two events have the same moment. In all others the moment says what comes first. -#}
+with visits_to_sort as materialized (
     select
-        *,
-        lag(occurred_at) over (
-            partition by tenant_id, session_id
-            order by occurred_at, event_id
-        ) as previous_at
-    from events
+        tenant_id,
+        session_id
+    from {{ events }}
+    group by tenant_id, session_id
+    having max(occurred_at) > min(occurred_at) + {{ gap }}
+    union
+    select
+        tenant_id,
+        session_id
+    from {{ events }}
+    group by tenant_id, session_id, occurred_at
+    having count(*) > 1
+),
+
+sorted as (
+    select
+        events.*,
+        row_number() over visit as place,
+        lag(occurred_at) over visit as previous_at
+    from {{ events }} as events
+    semi join visits_to_sort using (tenant_id, session_id)
+    window visit as (
+        partition by tenant_id, session_id
+        order by occurred_at, event_id
+    )
 ),
 
 numbered as (
     select
-        *,
+        * exclude (previous_at),
         count_if(previous_at is null or occurred_at > previous_at + {{ gap }}) over (
             partition by tenant_id, session_id
-            order by occurred_at, event_id
+            order by place
             rows unbounded preceding
         ) as session_number
-    from spaced
+    from sorted
+    union all by name
+    select
+        *,
+        epoch_us(occurred_at) as place,
+        1 as session_number
+    from {{ events }}
+    anti join visits_to_sort using (tenant_id, session_id)
 ),
 
+-- arg_min and arg_max pass over nulls, arg_min_null does not.
 sessions as (
     select
         tenant_id,
         session_id,
-        arg_max(user_id, (occurred_at, event_id)) filter (where user_id is not null) as user_id,
+        arg_max(user_id, place) as user_id,
         min(occurred_at) as started_at,
         max(occurred_at) as ended_at,
         count(*) as event_count,
         count(*) filter (where event_type = 'page_view') as page_view_count,
         count(*) filter (where event_type in ('click', 'form_interaction'))
             as interaction_count,
-        arg_min(page_type, (occurred_at, event_id)) filter (where page_type is not null)
-            as entry_page_type,
-        arg_max(page_type, (occurred_at, event_id)) filter (where page_type is not null)
-            as exit_page_type,
-        arg_min(site_id, (occurred_at, event_id)) filter (where site_id is not null) as site_id,
-        arg_min(country, (occurred_at, event_id)) filter (where country is not null) as country,
-        arg_min(device_type, (occurred_at, event_id)) filter (where device_type is not null)
-            as device_type,
-        arg_min(browser, (occurred_at, event_id)) filter (where browser is not null) as browser,
-        arg_min(channel, (occurred_at, event_id)) as channel,
-        arg_min_null(utm_source, (occurred_at, event_id)) as utm_source,
-        arg_min_null(utm_medium, (occurred_at, event_id)) as utm_medium,
-        arg_min_null(utm_campaign, (occurred_at, event_id)) as utm_campaign,
-        arg_min(page_url, (occurred_at, event_id)) filter (where page_url is not null)
-            as entry_page_url,
-        arg_max(page_url, (occurred_at, event_id)) filter (where page_url is not null)
-            as exit_page_url
+        arg_min(page_type, place) as entry_page_type,
+        arg_max(page_type, place) as exit_page_type,
+        arg_min(site_id, place) as site_id,
+        arg_min(country, place) as country,
+        arg_min(device_type, place) as device_type,
+        arg_min(browser, place) as browser,
+        arg_min(channel, place) as channel,
+        arg_min_null(utm_source, place) as utm_source,
+        arg_min_null(utm_medium, place) as utm_medium,
+        arg_min_null(utm_campaign, place) as utm_campaign,
+        arg_min(page_url, place) as entry_page_url,
+        arg_max(page_url, place) as exit_page_url
     from numbered
     group by tenant_id, session_id, session_number
 ),
