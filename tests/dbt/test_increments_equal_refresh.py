@@ -64,7 +64,7 @@ def test_increments_that_die_between_batches_and_compaction_equal_a_full_refresh
         feed(lake, events, pick.choice([0, 60]) if number else 60)
         die_in_a_build(lake, pick.choice(models)["alias"], monkeypatch)
         if number == 0:
-            feed(lake, events, 20)  # those that were not built have two steps to catch up with
+            feed(lake, events, 40)  # those that were not built have two steps to catch up with
         for table in pick.sample(["bronze.clickstream", *lake.tables()], 8):
             layer, name = table.split(".")
             compact(lake.lake, layer, name, target_size=1 << 20, now=lambda: datetime.now(UTC))

@@ -18,11 +18,11 @@
 {%- set by_identifier = identifier | join(', ') %}
 {%- set users = 'select tenant_id, person_id from persons' %}
 
+{%- set always = "date '0001-01-01'" %}
 {%- if is_incremental() %}
     {#- No day of an identifier lies before the one that the identifier is filed under, once all
         upstreams have read the same; until then every day is looked at. -#}
     {%- set settled = is_settled() and not delta_plan().follows_backfill %}
-    {%- set always = "date '0001-01-01'" %}
     {%- set person = ['tenant_id', 'person_type', 'person_id'] %}
     {%- set persons_came_sql %}
         select * from ({{ came_rows(persons, ['*'], person) }})
@@ -189,6 +189,10 @@
         )
     {%- endset %}
     {%- set there = stage_rows('there', there_sql) %}
+    {%- set lost_the_last %}
+        changes.lost_at >= there.last_seen_at
+        and coalesce(changes.gained_at, '-infinity') < there.last_seen_at
+    {%- endset %}
     {%- set anew_sql %}
         select
             tenant_id,
@@ -203,13 +207,7 @@
             there.first_seen_date
         from {{ there }} as there
         left join {{ changes }} as changes using (tenant_id, user_id)
-        where
-            {%- if delta_plan().follows_backfill %}
-            true
-            {%- else %}
-            changes.lost_at >= there.last_seen_at
-            and coalesce(changes.gained_at, '-infinity') < there.last_seen_at
-            {%- endif %}
+        where {{ 'true' if delta_plan().follows_backfill else lost_the_last }}
     {%- endset %}
     {%- set anew = stage_rows('anew', anew_sql) %}
     {%- set anew_since = first_day_of('select min(first_seen_date) from ' ~ anew) %}
@@ -237,10 +235,8 @@ owned as (
         user_id
     from {{ identity }}
     where
-        (tenant_id, user_id) in ({{ users }})
-        {%- if is_incremental() %}
-        and first_seen_date >= {{ anew_since }}
-        {%- endif %}
+        first_seen_date >= {{ anew_since if is_incremental() else always }}
+        and (tenant_id, user_id) in ({{ users }})
 ),
 
 counted as (

@@ -26,6 +26,14 @@
     'first_site_id', 'first_country', 'first_device_type', 'first_channel', 'first_utm_source',
     'first_utm_medium', 'first_utm_campaign',
 ] %}
+{%- set earliest = [] %}
+{%- set is_later = [] %}
+{%- for first in firsts %}{% do earliest.append('min(' ~ first ~ ') as ' ~ first) %}{% endfor %}
+{%- set later = "coalesce(came.{0}, 'infinity') > coalesce(gone.{0}, 'infinity')" %}
+{%- for first in firsts %}{% do is_later.append(later.format(first)) %}{% endfor %}
+{%- set is_another = [] %}
+{%- set another = 'came.{0} is distinct from gone.{0}' %}
+{%- for one in of_first_page %}{% do is_another.append(another.format(one)) %}{% endfor %}
 
 {%- set first_page = '(first_page_at, first_page_key)' %}
 {%- set of_pages = 'filter (where first_page_at is not null)' %}
@@ -63,9 +71,7 @@
                 union
                 select tenant_id, person_type, person_id from {{ gone }}
             )
-            {%- if not all_anew %}
-            and is_known
-            {%- endif %}
+            {{ '' if all_anew else 'and is_known' }}
     {%- endset %}
     {%- set seen = stage_rows('seen', seen_sql) %}
     {%- set touched_sql %}
@@ -74,9 +80,7 @@
                 tenant_id,
                 person_type,
                 person_id,
-                {%- for first in firsts %}
-                min({{ first }}) as {{ first }},
-                {%- endfor %}
+                {{ earliest | join(', ') }},
                 sum(purchase_count) as purchase_count
             from {{ came }}
             group by all
@@ -108,9 +112,7 @@
             gone.user_id is not null
             and (
                 came.user_id is distinct from gone.user_id
-                {%- for first in firsts %}
-                or coalesce(came.{{ first }}, 'infinity') > coalesce(gone.{{ first }}, 'infinity')
-                {%- endfor %}
+                or {{ is_later | join(' or ') }}
             )
         union
         select
@@ -121,10 +123,8 @@
         inner join {{ seen }} as seen using (tenant_id, person_type, person_id, first_page_at)
         left join {{ gone }} as gone using ({{ identifier | join(', ') }}, first_page_at)
         where
-            {%- for column in ['first_page_key'] + of_first_page %}
-            {% if not loop.first %}or {% endif -%}
-            came.{{ column }} is distinct from gone.{{ column }}
-            {%- endfor %}
+            came.first_page_key is distinct from gone.first_page_key
+            or {{ is_another | join(' or ') }}
     {%- endset %}
     {%- set anew = stage_rows('anew', 'from ' ~ touched if all_anew else anew_sql) %}
     {%- set is_touched = '(tenant_id, person_type, person_id) in (from ' ~ touched ~ ')' %}
@@ -200,9 +200,13 @@
         min(first_seen_at) as first_seen_at,
         cast(min(first_seen_at) as date) as first_seen_date,
         min(first_page_at) as first_page_at,
-        {%- for column in of_first_page %}
-        arg_min_null({{ column }}, {{ first_page }}) {{ of_pages }} as {{ column }},
-        {%- endfor %}
+        arg_min_null(first_site_id, {{ first_page }}) {{ of_pages }} as first_site_id,
+        arg_min_null(first_country, {{ first_page }}) {{ of_pages }} as first_country,
+        arg_min_null(first_device_type, {{ first_page }}) {{ of_pages }} as first_device_type,
+        arg_min_null(first_channel, {{ first_page }}) {{ of_pages }} as first_channel,
+        arg_min_null(first_utm_source, {{ first_page }}) {{ of_pages }} as first_utm_source,
+        arg_min_null(first_utm_medium, {{ first_page }}) {{ of_pages }} as first_utm_medium,
+        arg_min_null(first_utm_campaign, {{ first_page }}) {{ of_pages }} as first_utm_campaign,
         min(signed_up_at) as signed_up_at,
         min(wallet_connected_at) as wallet_connected_at,
         min(purchased_at) as purchased_at,
