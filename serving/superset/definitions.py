@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -132,6 +132,8 @@ class Dashboard(_Strict):
 
     exposure: str
     filters: tuple[FilterName, ...]
+    offered: Mapping[FilterName, str] = Field(default_factory=dict)
+    """Filter: the dataset that gives its values, where it is not the one of most of its charts."""
     days: int = Field(default=28, ge=1)
     """What the filter of dates shows at first: so many days up to today."""
     refresh_seconds: int = 30
@@ -142,6 +144,13 @@ class Dashboard(_Strict):
         """Yield its charts as they are read."""
         for row in self.rows:
             yield from row.charts
+
+    @model_validator(mode="after")
+    def _offers_what_it_shows(self) -> Self:
+        unknown = set(self.offered.values()) - {chart.of for chart in self.charts()}
+        if unknown:
+            raise ValueError(f"offered names {', '.join(sorted(unknown))}, which no chart is of")
+        return self
 
 
 class Style(_Strict):

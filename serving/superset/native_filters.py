@@ -6,6 +6,7 @@ shows a filter that it does not obey. Its description names the charts, and a ch
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -61,8 +62,21 @@ def native_filters(
         if name == "dates":
             found.append(_dates(dashboard, reach, deaf))
         else:
-            found.append(_values(dashboard, name, uuid_of(reached[0]), reach, deaf))
+            dataset = uuid_of(_offering(dashboard, name, reached))
+            found.append(_values(dashboard, name, dataset, reach, deaf))
     return found
+
+
+def _offering(dashboard: Dashboard, name: FilterName, reached: Sequence[Chart]) -> Chart:
+    """Return a chart whose dataset gives the values to choose from.
+
+    That of most of the charts, where the definition names none; never one of what is going on just
+    now, which at a quiet hour has no value at all.
+    """
+    said = dashboard.offered.get(name)
+    lasting = [chart for chart in reached if chart.last is None] or reached
+    count = Counter(chart.of for chart in lasting)
+    return max(lasting, key=lambda chart: (chart.of == said, count[chart.of]))
 
 
 def _reach(charts: Sequence[Chart], reached: Sequence[Chart]) -> str:

@@ -62,6 +62,19 @@ def test_every_reference_leads_to_something(bundle: Bundle) -> None:
                 assert target == {} or target["datasetUuid"] in datasets
 
 
+def test_values_to_choose_from_are_those_of_a_lasting_dataset(bundle: Bundle) -> None:
+    """Of the active sessions, the first chart there, a quiet hour would leave none."""
+    datasets = {one["uuid"]: one["table_name"] for one in part(bundle, "datasets")}
+    product = bundle.files["dashboards/product_and_channels.yaml"]
+    offered = {
+        one["name"]: datasets[target["datasetUuid"]]
+        for one in product["metadata"]["native_filter_configuration"]
+        for target in one["targets"]
+        if target
+    }
+    assert offered["Tenant"] == offered["Channel"] == "fct_events_by_channel"
+
+
 def test_descriptions_are_those_of_dbt(bundle: Bundle, project: Project) -> None:
     dataset = bundle.files["datasets/lakeward/gold_fct_funnel.yaml"]
     mart = project.marts["fct_funnel"]
