@@ -18,8 +18,8 @@
 {%- set by_identifier = identifier | join(', ') %}
 {%- set users = 'select tenant_id, person_id from persons' %}
 
-{%- set always = "date '0001-01-01'" %}
 {%- if is_incremental() %}
+    {%- set always = "date '0001-01-01'" %}
     {#- No day of an identifier lies before the one that the identifier is filed under, once all
         upstreams have read the same; until then every day is looked at. -#}
     {%- set settled = is_settled() and not delta_plan().follows_backfill %}
@@ -235,7 +235,7 @@ owned as (
         user_id
     from {{ identity }}
     where
-        first_seen_date >= {{ anew_since if is_incremental() else always }}
+        {{ 'first_seen_date >= ' ~ anew_since if is_incremental() else 'true' }}
         and (tenant_id, user_id) in ({{ users }})
 ),
 
