@@ -36,8 +36,8 @@ demo: $(READY) ## the whole way on 200,000 generated events: marts, report, audi
 up: $(READY) ## broker, writer, Dagster web page and daemon, until Ctrl-C
 	@$(BIN)/lakeward up
 
-test: $(READY) ## all tests, a file at a time in each of some processes; JOBS=0 for one after the other
-	@$(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder
+test: $(READY) ## all tests, a file at a time in each of two processes; JOBS=0 for one after the other
+	@$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## ruff, mypy, sqlfluff, yamllint and drift of generated files
 	@$(BIN)/ruff check .

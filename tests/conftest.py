@@ -57,21 +57,6 @@ LONGEST_FIRST = (
 """Files that take more than a minute; `.ci/run` prints the slowest tests."""
 
 
-GB_PER_PROCESS = 4
-"""What a process of the tests may need with its servers: a stack of its own, or a Superset."""
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes run tests: one more than there are cores, if memory allows.
-
-    Tests wait for servers, browsers and sessions that have to end, a fifth of their time.
-    """
-    cores = os.cpu_count() or 1
-    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return max(2, min(cores + 1, int(memory_gb // GB_PER_PROCESS)))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest files first, and the others in their order.
 
