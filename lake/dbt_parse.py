@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 from dbt.cli.main import dbtRunner
 
+from ingest.cache_folder import cache_folder
 from lake.errors import BuildError
 
 logger = logging.getLogger(__name__)
@@ -85,12 +85,12 @@ def _stamp(path: Path) -> int | None:
 def _kept(*parts: str) -> Path | None:
     """Return where the parse is kept; None for a user without a folder for such things."""
     try:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = cache_folder() / "dbt"
     except RuntimeError:
         return None
     of = (version("dbt-core"), version("dbt-duckdb"), *parts)
     digest = hashlib.sha256("\0".join(of).encode()).hexdigest()[:16]
-    return cache / "lakeward" / "dbt" / f"{digest}.msgpack"
+    return folder / f"{digest}.msgpack"
 
 
 def _keep(own: Path, kept: Path) -> None:

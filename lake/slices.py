@@ -19,8 +19,8 @@ from deltalake import DeltaTable
 from lake.increments import Plan
 
 BYTES_A_ROW: Final = 800
-"""Of DuckDB's memory, for each row that a model reads: what ``int_identity`` and ``int_sessions``
-held of 10,000,000 events side by side, and half as much again."""
+"""Of DuckDB's memory, for each row that a model reads: twice what 4 GB have for each of 10,000,000
+events, of which ``int_identity`` and ``int_sessions`` still went well side by side."""
 BATCH_ROWS: Final = 100_000
 
 

@@ -100,3 +100,19 @@
         is not null
     or {{ new }}.purchase_count > 0
 {%- endmacro %}
+
+{# What the first page that somebody saw says of them. #}
+{% macro first_page_columns() %}
+    {{ return([
+        'site_id', 'country', 'device_type', 'channel', 'utm_source', 'utm_medium', 'utm_campaign',
+    ]) }}
+{% endmacro %}
+
+{# The columns first_site_id, first_country and so on, of the rows that hold for a condition and the
+   one of them that comes first by `place`. The prefix is empty where rows are pages, not firsts. #}
+{% macro of_first_page(place, condition, prefix='first_') -%}
+    {%- for column in first_page_columns() %}
+        arg_min_null({{ prefix }}{{ column }}, {{ place }}) {{ condition }} as first_{{ column }}
+        {{- ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}

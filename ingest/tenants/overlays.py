@@ -9,7 +9,8 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, insert, select, update
 
 from ingest.contracts.overlay import Overlay, OverlayField
-from ingest.tenants.registry import Registry, living
+from ingest.tenants.reading import living_tenant
+from ingest.tenants.registry import Registry
 from ingest.tenants.tables import CONTRACT_OVERLAYS
 
 
@@ -57,7 +58,7 @@ class OverlayRegistry(Registry):
             ContractError: of ``make``.
         """
         with self._changing(tenant_id, who) as (connection, at, note):
-            living(connection, tenant_id)  # or it says why nothing can be changed
+            living_tenant(connection, tenant_id)  # or it says why nothing can be changed
             records = _records(connection, tenant_id, contract)
             made = make(records[-1].overlay if records else None)
             fields = [field.as_document() for field in made.fields]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select
 
+from ingest.errors import TenantError
 from ingest.tenants.model import Privacy, Quota, Tenant, WriteKey
 from ingest.tenants.secret import SecretHash
 from ingest.tenants.snapshot import Snapshot, StoredKey
@@ -74,6 +75,37 @@ def tenants(connection: Connection, tenant_id: str | None = None) -> list[Tenant
         TenantRecord(_tenant(row), row.created_at, row.changed_at)
         for row in connection.execute(query)
     ]
+
+
+def tenant(connection: Connection, tenant_id: str) -> TenantRecord:
+    """Return one tenant.
+
+    Raises:
+        TenantError: there is none of this id.
+    """
+    found = tenants(connection, tenant_id)
+    if not found:
+        known = [one.tenant.tenant_id for one in tenants(connection)]
+        raise TenantError(
+            f"there is no tenant {tenant_id!r}",
+            hint=f"Tenants: {', '.join(known)}." if known else "None was ever registered.",
+        )
+    return found[0]
+
+
+def living_tenant(connection: Connection, tenant_id: str) -> Tenant:
+    """Return a tenant that can be changed.
+
+    Raises:
+        TenantError: there is none of this id, or it is deprovisioned.
+    """
+    found = tenant(connection, tenant_id).tenant
+    if found.status == "deprovisioned":
+        raise TenantError(
+            f"{tenant_id} is deprovisioned, and nothing of it can be changed any more",
+            hint="`lakeward tenant create` makes a new tenant, with another id.",
+        )
+    return found
 
 
 def keys(connection: Connection, tenant: Tenant) -> list[KeyRecord]:

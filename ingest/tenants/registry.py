@@ -65,7 +65,7 @@ class Registry:
             TenantError: there is none of this id.
         """
         with self.database.reading() as connection:
-            return _the(connection, tenant_id)
+            return reading.tenant(connection, tenant_id)
 
     def keys(self, tenant_id: str) -> list[KeyRecord]:
         """Return a tenant's keys, the newest first.
@@ -74,7 +74,7 @@ class Registry:
             TenantError: there is no tenant of this id.
         """
         with self.database.reading() as connection:
-            return reading.keys(connection, _the(connection, tenant_id).tenant)
+            return reading.keys(connection, reading.tenant(connection, tenant_id).tenant)
 
     def log(self, tenant_id: str | None = None, newest: int | None = None) -> list[AuditEntry]:
         """Return what was changed, the oldest first: of all of it, the ``newest`` entries."""
@@ -148,7 +148,7 @@ class Registry:
             TenantError: the tenant is not there or deprovisioned, or has a key of this name.
         """
         with self._changing(tenant_id, who) as (connection, at, note):
-            tenant = living(connection, tenant_id)
+            tenant = reading.living_tenant(connection, tenant_id)
             if keys_named(connection, tenant, name, at):
                 raise TenantError(
                     f"{tenant_id} has a key named {name!r} already",
@@ -169,7 +169,7 @@ class Registry:
         if grace < timedelta(0):
             raise TenantError("a grace period cannot be negative")
         with self._changing(tenant_id, who) as (connection, at, note):
-            tenant = living(connection, tenant_id)
+            tenant = reading.living_tenant(connection, tenant_id)
             old = the_key(connection, tenant, name, at)
             if old.expires_at is not None:
                 raise TenantError(
@@ -203,7 +203,7 @@ class Registry:
             TenantError: there is no such key that is taken.
         """
         with self._changing(tenant_id, who) as (connection, at, note):
-            tenant = _the(connection, tenant_id).tenant
+            tenant = reading.tenant(connection, tenant_id).tenant
             found = keys_named(connection, tenant, name, at) or [
                 the_key(connection, tenant, name, at)
             ]
@@ -227,7 +227,7 @@ class Registry:
             TenantError: the tenant is not there or deprovisioned, or a number makes no sense.
         """
         with self._changing(tenant_id, who) as (connection, at, note):
-            old = living(connection, tenant_id)
+            old = reading.living_tenant(connection, tenant_id)
             new = replace(
                 old,
                 name=old.name if name is None else _fit(name),
@@ -278,7 +278,7 @@ class Registry:
             TenantError: it is active, so that new rows may have come in, or is deprovisioned.
         """
         with self._changing(tenant_id, who) as (connection, at, note):
-            tenant = _the(connection, tenant_id).tenant
+            tenant = reading.tenant(connection, tenant_id).tenant
             _require(tenant, {"pending", "suspended"}, "deprovisioned")
             _update(connection, tenant_id, at, status="deprovisioned")
             live = [one for one in reading.keys(connection, tenant) if one.revoked_at is None]
@@ -299,7 +299,7 @@ class Registry:
         detail: Mapping[str, Any] | None = None,
     ) -> None:
         with self._changing(tenant_id, who) as (connection, at, note):
-            tenant = _the(connection, tenant_id).tenant
+            tenant = reading.tenant(connection, tenant_id).tenant
             _require(tenant, sources, target)
             _update(connection, tenant_id, at, status=target)
             note(action, {"from": tenant.status, "to": target, **(detail or {})})
@@ -325,32 +325,6 @@ class Registry:
                 )
 
             yield connection, at, note
-
-
-def _the(connection: Connection, tenant_id: str) -> TenantRecord:
-    found = reading.tenants(connection, tenant_id)
-    if not found:
-        known = [one.tenant.tenant_id for one in reading.tenants(connection)]
-        raise TenantError(
-            f"there is no tenant {tenant_id!r}",
-            hint=f"Tenants: {', '.join(known)}." if known else "None was ever registered.",
-        )
-    return found[0]
-
-
-def living(connection: Connection, tenant_id: str) -> Tenant:
-    """Return a tenant that can be changed.
-
-    Raises:
-        TenantError: there is none of this id, or it is deprovisioned.
-    """
-    tenant = _the(connection, tenant_id).tenant
-    if tenant.status == "deprovisioned":
-        raise TenantError(
-            f"{tenant_id} is deprovisioned, and nothing of it can be changed any more",
-            hint="`lakeward tenant create` makes a new tenant, with another id.",
-        )
-    return tenant
 
 
 def _require(tenant: Tenant, sources: Set[Status], target: Status) -> None:

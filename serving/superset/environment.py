@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ingest.cache_folder import cache_folder
 from serving.errors import SupersetEnvironmentError
 
 LOCK: Final = Path(__file__).parent / "requirements.txt"
@@ -42,9 +42,8 @@ class SupersetEnvironment:
 
 def usual_folder() -> Path:
     """Where Superset is installed: below the user's cache folder, one a lock file."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    return Path(cache) / "lakeward" / f"superset-{digest}"
+    return cache_folder() / f"superset-{digest}"
 
 
 def package_count() -> int:

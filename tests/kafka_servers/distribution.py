@@ -10,6 +10,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from ingest.cache_folder import cache_folder
+
 KAFKA_VERSION = "4.3.1"
 OLDEST_JAVA = 17
 FETCH_TIMEOUT_S = 240
@@ -51,7 +53,7 @@ def cache_dir() -> Path:
     named = os.environ.get("LAKEWARD_CACHE")
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lakeward"
+    return cache_folder()
 
 
 def jars(version: str = KAFKA_VERSION) -> Path:

@@ -22,37 +22,24 @@
     'linked_at', 'first_seen_at', 'first_page_at', 'signed_up_at', 'wallet_connected_at',
     'purchased_at',
 ] %}
-{%- set of_first_page = [
-    'first_site_id', 'first_country', 'first_device_type', 'first_channel', 'first_utm_source',
-    'first_utm_medium', 'first_utm_campaign',
-] %}
 {%- set earliest = [] %}
 {%- set is_later = [] %}
 {%- for first in firsts %}{% do earliest.append('min(' ~ first ~ ') as ' ~ first) %}{% endfor %}
 {%- set later = "coalesce(came.{0}, 'infinity') > coalesce(gone.{0}, 'infinity')" %}
 {%- for first in firsts %}{% do is_later.append(later.format(first)) %}{% endfor %}
 {%- set is_another = [] %}
-{%- set another = 'came.{0} is distinct from gone.{0}' %}
-{%- for one in of_first_page %}{% do is_another.append(another.format(one)) %}{% endfor %}
+{%- set another = 'came.first_{0} is distinct from gone.first_{0}' %}
+{%- for one in first_page_columns() %}{% do is_another.append(another.format(one)) %}{% endfor %}
 
 {%- set first_page = '(first_page_at, first_page_key)' %}
 {%- set of_pages = 'filter (where first_page_at is not null)' %}
 
 {%- if is_incremental() %}
     {%- set all_anew = delta_plan().follows_backfill %}
-    {%- set came_sql %}
-        select
-            *,
-            {{ person }}
-        from ({{ came_rows(identity, ['*'], identifier) }})
-    {%- endset %}
+    {%- set with_person = 'select *, ' ~ person ~ ' from ' %}
+    {%- set came_sql = with_person ~ '(' ~ came_rows(identity, ['*'], identifier) ~ ')' %}
     {%- set came = stage_rows('came', came_sql) %}
-    {%- set gone_sql %}
-        select
-            *,
-            {{ person }}
-        from ({{ gone_rows(identity, ['*'], identifier) }})
-    {%- endset %}
+    {%- set gone_sql = with_person ~ '(' ~ gone_rows(identity, ['*'], identifier) ~ ')' %}
     {%- set gone = stage_rows('gone', gone_sql) %}
     {#- Nobody's visit or device that was there before is among those gone. -#}
     {%- set seen_sql %}
@@ -200,13 +187,7 @@
         min(first_seen_at) as first_seen_at,
         cast(min(first_seen_at) as date) as first_seen_date,
         min(first_page_at) as first_page_at,
-        arg_min_null(first_site_id, {{ first_page }}) {{ of_pages }} as first_site_id,
-        arg_min_null(first_country, {{ first_page }}) {{ of_pages }} as first_country,
-        arg_min_null(first_device_type, {{ first_page }}) {{ of_pages }} as first_device_type,
-        arg_min_null(first_channel, {{ first_page }}) {{ of_pages }} as first_channel,
-        arg_min_null(first_utm_source, {{ first_page }}) {{ of_pages }} as first_utm_source,
-        arg_min_null(first_utm_medium, {{ first_page }}) {{ of_pages }} as first_utm_medium,
-        arg_min_null(first_utm_campaign, {{ first_page }}) {{ of_pages }} as first_utm_campaign,
+        {{ of_first_page(first_page, of_pages) }},
         min(signed_up_at) as signed_up_at,
         min(wallet_connected_at) as wallet_connected_at,
         min(purchased_at) as purchased_at,
