@@ -46,7 +46,7 @@ def write(
         cursor: the DuckDB connection that knows the views of the run.
         plan: what is to be done.
         request: ``sql``, ``strategy``, ``partition_by``, ``unique_key``, ``only_if_changed``,
-            ``sliced``.
+            ``sliced_by``.
         bucket_sql: gives the buckets to replace; without it those that changed upstream.
 
     Raises:
@@ -76,18 +76,20 @@ def _write(
     if request.get("only_if_changed") and _is_same(cursor, plan, sql):
         return Written("left as it is:", 0)
     if plan.mode == "full" or strategy is None:
-        slices = slices_for(cursor, plan) if request["sliced"] else 1
+        slices = slices_for(cursor, plan, request["sliced_by"])
         rows = replace_all(plan, stream(cursor, sql, slices), partition_by)
-        return Written("rebuilt:" if slices == 1 else f"rebuilt in {slices} slices:", rows)
-    rows_sql = _in_table_order(cursor, plan, sql)
-    if plan.mode == "increment" and strategy == "replace_buckets":
-        buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
-        return Written("replaced:", replace_buckets(plan, stream(cursor, rows_sql), buckets))
+        count = len(slices)
+        return Written("rebuilt:" if count == 1 else f"rebuilt in {count} slices:", rows)
+    # not streamed: what a `union all` gives may stand still for ever (duckdb/duckdb#22215)
     staged = f"{quote_name(SCRATCH)}.{quote_name(plan.own.name + '__rows')}"
-    cursor.execute(f"create or replace table {staged} as {rows_sql}")
+    cursor.execute(f"create or replace table {staged} as {_in_table_order(cursor, plan, sql)}")
     try:
         if plan.mode == "backfill":
             return _write_range(cursor, plan, staged, partition_by)
+        if strategy == "replace_buckets":
+            buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
+            rows = replace_buckets(plan, stream(cursor, f"from {staged}"), buckets)
+            return Written("replaced:", rows)
         fresh = _not_there_yet(plan, staged, request["unique_key"])
         return Written("added:", append(plan, stream(cursor, fresh)))
     finally:

@@ -6,7 +6,7 @@ with
 {{ contract }}_rows as (
     select
         coalesce(nullif(tenant_id, ''), 'unknown') as tenant_id,
-        cast(_committed_at as date) as arrival_date,
+        {{ utc_date('_committed_at') }} as arrival_date,
         '{{ contract }}' as contract,
         [
             {'what': 'rows', 'amount': count(*)}
@@ -21,7 +21,7 @@ with
 {{ contract }}_events as (
     select
         tenant_id,
-        cast(_committed_at as date) as arrival_date,
+        {{ utc_date('_committed_at') }} as arrival_date,
         '{{ contract }}' as contract,
         [
             {'what': 'events', 'amount': count(*)},
@@ -44,7 +44,7 @@ with
 rejected as (
     select
         coalesce(nullif(tenant_id, ''), 'unknown') as tenant_id,
-        cast(_committed_at as date) as arrival_date,
+        {{ utc_date('_committed_at') }} as arrival_date,
         contract,
         [{'what': 'rejected', 'amount': count(*)}] as measures
     from {{ new_rows(ref('stg_rejected_events')) }}
@@ -54,7 +54,7 @@ rejected as (
 dead_letters as (
     select
         coalesce(nullif(tenant_id, ''), 'unknown') as tenant_id,
-        cast(_committed_at as date) as arrival_date,
+        {{ utc_date('_committed_at') }} as arrival_date,
         coalesce(contract, 'unknown') as contract,
         [{'what': 'dead_letters', 'amount': count(*)}] as measures
     from {{ new_rows(source('bronze', 'dead_letters')) }}

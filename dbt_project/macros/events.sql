@@ -7,17 +7,20 @@
    client's clock cannot make partitions at will. #}
 {% macro event_clocks() -%}
     {%- set earliest = "timestamptz '" ~ var('earliest_event_date') ~ " 00:00:00+00'" -%}
-    {%- set tolerance = "interval '" ~ var('future_tolerance_minutes') ~ " minutes'" -%}
+    {%- set tolerance = var('future_tolerance_minutes') * 60000000 -%}
     case
-            when _appended_at between {{ earliest }} and _committed_at + {{ tolerance }}
+            when
+                _appended_at >= {{ earliest }}
+                and {{ microseconds_after('_appended_at', '_committed_at') }} <= {{ tolerance }}
                 then _appended_at
             else _committed_at
         end as arrived_at,
-        occurred_at > arrived_at + {{ tolerance }} as is_future,
+        {{ microseconds_after('occurred_at', 'arrived_at') }} > {{ tolerance }} as is_future,
         is_future or occurred_at < {{ earliest }} as is_date_clamped,
         case when is_date_clamped then arrived_at else occurred_at end as event_at,
-        cast(event_at as date) as event_date,
-        arrived_at - occurred_at > interval '{{ var("late_after_hours") }} hours' as is_late
+        {{ utc_date('event_at') }} as event_date,
+        {{ microseconds_after('arrived_at', 'occurred_at') }} > {{ var('late_after_hours') * 3600000000 }}
+            as is_late
 {%- endmacro %}
 
 {# The conversions that somebody pays for, by the variable of that name. #}
@@ -40,24 +43,44 @@
         _committed_at
 {%- endmacro %}
 
-{# The first of the rows that share a key, by when they were committed to bronze. In a live view by one
-   value and not by five: DuckDB then groups the rows and does not sort them, which is quicker, and
-   holds them in memory, which a build of everything could not. #}
-{% macro is_first_of(key) -%}
+{# Of rows that share a key the first, by when they were committed to bronze. `rows` is SQL, read in its
+   place, as a named step would keep all its columns of everything. Sorting is what costs, and few rows
+   share a key: those with the hash of another's key are sorted, all others pass as they come. A live view
+   has few rows, and groups them. #}
+{% macro first_of_each(rows, key) -%}
     {%- set order = '_committed_at, _topic, _partition, _offset, _topic_id' -%}
-    row_number() over (
-        partition by {{ key | join(', ') }}
-        order by {{ '(' ~ order ~ ')' if is_live() else order }}
-    ) = 1
+    {%- if is_live() -%}
+    select * from ({{ rows }})
+    qualify row_number() over (partition by {{ key | join(', ') }} order by ({{ order }})) = 1
+    {%- else -%}
+    {%- set hashed -%}
+        (
+            select *, hash({{ key | join(', ') }}) as key_hash from ({{ rows }})
+            where {{ may_be_in_range(key, rows) }}
+        )
+    {%- endset -%}
+    with shared as materialized (
+        select key_hash from {{ hashed }} group by key_hash having count(*) > 1
+    ),
+
+    firsts as materialized (
+        select * from {{ hashed }} semi join shared using (key_hash)
+        qualify row_number() over (partition by {{ key | join(', ') }} order by {{ order }}) = 1
+    )
+
+    select * from {{ hashed }} anti join shared using (key_hash)
+    union all
+    select * from firsts
+    {%- endif -%}
 {%- endmacro %}
 
 {# In a backfill, rows that share a key with a row of the range: a key's first row may lie outside
    of the range, and then no row of it belongs inside. #}
-{% macro may_be_in_range(key, relation) -%}
+{% macro may_be_in_range(key, rows) -%}
     {%- if not is_backfill() -%}{{ return('true') }}{%- endif -%}
     ({{ key | join(', ') }}) in (
         select {{ key | join(', ') }}
-        from {{ relation }}
+        from ({{ rows }})
         where {{ in_scope('event_date') }}
     )
 {%- endmacro %}

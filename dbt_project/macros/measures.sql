@@ -62,5 +62,5 @@
 {# Median of the seconds from one moment to another, exact and interpolated; null when no row has
    both. #}
 {% macro median_seconds(earlier, later) -%}
-    quantile_cont(epoch_us({{ later }} - {{ earlier }}) / 1000000, 0.5)
+    quantile_cont({{ seconds_after(later, earlier) }}, 0.5)
 {%- endmacro %}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -22,22 +23,49 @@ def cursor() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
-@pytest.mark.parametrize(("megabytes", "slices"), [(1000, 1), (1, 1), (0.5, 2), (0.1, 9)])
-def test_the_less_memory_the_more_slices(
-    cursor: duckdb.DuckDBPyConnection, tmp_path: Path, megabytes: float, slices: int
-) -> None:
-    assert ROWS * BYTES_A_ROW == 800_000
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """Reads a table with 100 rows on each of ten days, and one that is not there yet."""
     lake = Lake(str(tmp_path))
-    rows = pa.table({"tenant_id": ["acme"] * ROWS, "event_date": [date(2026, 3, 1)] * ROWS})
-    write_deltalake(lake.uri("silver", "stg_a"), rows)
-    table = lake.open("silver", "stg_a")
+    days = [date(2026, 3, day) for day in range(1, 11) for _ in range(ROWS // 10)]
+    write_deltalake(
+        lake.uri("silver", "stg_a"),
+        pa.table({"tenant_id": ["acme"] * ROWS, "event_date": days, "n": range(ROWS)}),
+        partition_by=["tenant_id", "event_date"],
+    )
     upstreams = (
-        Pinned(lake, "silver", "stg_a", table),
+        Pinned(lake, "silver", "stg_a", lake.open("silver", "stg_a")),
         Pinned(lake, "silver", "stg_b", None),
     )
-    plan = Plan("full", "first build", Pinned(lake, "silver", "int_c", None), upstreams)
-    cursor.execute(f"set memory_limit = '{int(megabytes * 1_000_000)}B'")
-    assert slices_for(cursor, plan) == slices
+    return Plan("full", "first build", Pinned(lake, "silver", "int_c", None), upstreams)
+
+
+def limit(cursor: duckdb.DuckDBPyConnection, rows: int) -> None:
+    """Give memory for so many rows at once."""
+    cursor.execute(f"set memory_limit = '{rows * BYTES_A_ROW}B'")
+
+
+@pytest.mark.parametrize(("rows", "slices"), [(10_000, 1), (1100, 1), (750, 2), (110, 10)])
+def test_the_less_memory_the_more_slices_of_keys(
+    cursor: duckdb.DuckDBPyConnection, plan: Plan, rows: int, slices: int
+) -> None:
+    limit(cursor, rows)
+    assert len(slices_for(cursor, plan, "keys")) == slices
+    assert len(slices_for(cursor, plan, None)) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "ends"), [(10_000, []), (1100, []), (750, [7]), (350, [3, 6, 9]), (50, range(1, 10))]
+)
+def test_days_stay_whole(
+    cursor: duckdb.DuckDBPyConnection, plan: Plan, rows: int, ends: list[int]
+) -> None:
+    limit(cursor, rows)
+    slices = slices_for(cursor, plan, "days")
+    bounds = ["0001-01-01", *(f"2026-03-{end:02}" for end in ends), "9999-12-31"]
+    assert [(part["after_day"], part["to_day"]) for part in slices] == [
+        (f"date '{after}'", f"date '{to}'") for after, to in pairwise(bounds)
+    ]
 
 
 def test_each_row_is_in_one_slice(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -45,6 +73,7 @@ def test_each_row_is_in_one_slice(cursor: duckdb.DuckDBPyConnection) -> None:
         "select i from range(1000) numbers (i) where hash(i) "
         "% coalesce(getvariable('slices'), 1) = coalesce(getvariable('slice'), 0)"
     )
-    for slices in (1, 3, 7):
+    for count in (1, 3, 7):
+        slices = [{"slices": str(count), "slice": str(number)} for number in range(count)]
         found = stream(cursor, sql, slices).read_all()["i"].to_pylist()
         assert sorted(found) == list(range(1000))

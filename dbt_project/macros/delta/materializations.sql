@@ -39,7 +39,7 @@
         from read_csv('{{ path }}', header = true, delim = '{{ config.get("delimiter", ",") }}', types = { {{ types | join(', ') }} })
     {%- endset -%}
     {%- set answer = delta_call('write', {
-        'sql': sql, 'strategy': none, 'partition_by': [], 'only_if_changed': true, 'sliced': false,
+        'sql': sql, 'strategy': none, 'partition_by': [], 'only_if_changed': true, 'sliced_by': none,
     }) -%}
     {{ delta_result(answer, 'seed') }}
     {{ run_hooks(post_hooks) }}
@@ -59,7 +59,7 @@
         'partition_by': config.get('partition_by') or [],
         'unique_key': [key] if key is string else key,
         'only_if_changed': only_if_changed,
-        'sliced': 'sliced_by' in config.get('meta', {}),
+        'sliced_by': sliced_by(),
     })) }}
 {% endmacro %}
 

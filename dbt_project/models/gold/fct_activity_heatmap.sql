@@ -15,7 +15,7 @@ final as (
         tenant_id,
         event_date as activity_date,
         isodow(event_date) as day_of_week,
-        hour(event_at) as hour_of_day,
+        hour({{ utc('event_at') }}) as hour_of_day,
         channel,
         count(*) as event_count,
         count(distinct user_id) as user_count,

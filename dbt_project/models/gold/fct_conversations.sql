@@ -102,10 +102,10 @@ final as (
     select
         tenant_id,
         conversation_id,
-        cast(started_at as date) as conversation_date,
+        {{ utc_date('started_at') }} as conversation_date,
         started_at,
         ended_at,
-        epoch_us(ended_at - started_at) / 1000000 as duration_seconds,
+        {{ seconds_after('ended_at', 'started_at') }} as duration_seconds,
         channel,
         event_count,
         message_count,
@@ -115,7 +115,7 @@ final as (
         session_count,
         case
             when first_reply_at >= first_message_at
-                then epoch_us(first_reply_at - first_message_at) / 1000000
+                then {{ seconds_after('first_reply_at', 'first_message_at') }}
         end as first_reply_seconds,
         is_handed_over
     from conversations

@@ -2,6 +2,7 @@
     config(
         incremental_strategy='replace_buckets',
         partition_by=['tenant_id', 'geo_date'],
+        meta={'sliced_by': 'days'},
     )
 }}
 

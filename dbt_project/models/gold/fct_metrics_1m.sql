@@ -2,7 +2,7 @@
     config(
         incremental_strategy='replace_buckets',
         partition_by=['tenant_id', 'metric_date'],
-        meta={'reads': 'changes'},
+        meta={'reads': 'changes', 'sliced_by': 'days'},
     )
 }}
 

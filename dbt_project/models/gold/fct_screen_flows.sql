@@ -77,7 +77,7 @@ flows as (
         channel,
         screen as from_screen,
         coalesce(next_screen, '(exit)') as to_screen,
-        epoch_us(next_at - occurred_at) / 1000000 as seconds
+        {{ seconds_after('next_at', 'occurred_at') }} as seconds
     from views
 ),
 

@@ -28,9 +28,9 @@ final as (
         newest_event_at,
         newest_arrived_at,
         newest_committed_at,
-        greatest(epoch_us(newest_committed_at - newest_event_at), 0) / 1000000
+        greatest({{ seconds_after('newest_committed_at', 'newest_event_at') }}, 0)
             as event_lag_seconds,
-        greatest(epoch_us(newest_committed_at - newest_arrived_at), 0) / 1000000
+        greatest({{ seconds_after('newest_committed_at', 'newest_arrived_at') }}, 0)
             as commit_lag_seconds,
         epoch_us(max(newest_committed_at) over () - newest_committed_at) / 1000000
             as behind_seconds,

@@ -31,8 +31,7 @@
                 as link,
             min(event_at) as first_seen_at,
             min(event_at) {{ of_pages }} as first_page_at,
-            arg_min(event_key, {{ first_page }}) {{ of_pages }} as first_page_key,
-            {{ of_first_page(first_page, of_pages, prefix='') }},
+            {{ of_first_page(first_page, of_pages, prefix='', key='event_key') }},
             min(event_at) filter (where step = 'signup' and not is_date_clamped) as signed_up_at,
             min(event_at) filter (where step = 'wallet_connect' and not is_date_clamped)
                 as wallet_connected_at,
@@ -56,7 +55,7 @@
                 where {{ in_scope('event_date') }}
             )
 {%- endif %}
-        group by all
+        group by tenant_id, identifier_type, identifier
     )
 
     select
@@ -66,7 +65,7 @@
         link.user_id,
         link.linked_at,
         first_seen_at,
-        cast(first_seen_at as date) as first_seen_date,
+        {{ utc_date('first_seen_at') }} as first_seen_date,
         first_page_at,
         first_page_key,
         first_site_id,
@@ -132,10 +131,9 @@
             arg_min(user_id, (linked_at, user_id)) filter (where user_id is not null) as user_id,
             min(linked_at) as linked_at,
             min(first_seen_at) as first_seen_at,
-            cast(min(first_seen_at) as date) as first_seen_date,
+            {{ utc_date('min(first_seen_at)') }} as first_seen_date,
             min(first_page_at) as first_page_at,
-            arg_min(first_page_key, {{ first_page }}) {{ of_pages }} as first_page_key,
-            {{ of_first_page(first_page, of_pages) }},
+            {{ of_first_page(first_page, of_pages, key='first_page_key') }},
             min(signed_up_at) as signed_up_at,
             min(wallet_connected_at) as wallet_connected_at,
             min(purchased_at) as purchased_at,
@@ -146,7 +144,7 @@
             union all by name
             select * from {{ known }}
         )
-        group by all
+        group by tenant_id, identifier_type, identifier
     {%- endset %}
     {%- set merged = stage_rows('merged', merged_sql) %}
     {%- set touched_sql %}

@@ -185,7 +185,7 @@
         person_type = 'user' as is_known,
         min(linked_at) as identified_at,
         min(first_seen_at) as first_seen_at,
-        cast(min(first_seen_at) as date) as first_seen_date,
+        {{ utc_date('min(first_seen_at)') }} as first_seen_date,
         min(first_page_at) as first_page_at,
         {{ of_first_page(first_page, of_pages) }},
         min(signed_up_at) as signed_up_at,
@@ -206,7 +206,7 @@
             where {{ in_scope('first_seen_date') }}
         )
 {%- endif %}
-    group by all
+    group by tenant_id, person_type, person_id
 {%- endset %}
 
 {%- if is_incremental() %}

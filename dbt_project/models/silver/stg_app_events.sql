@@ -6,22 +6,16 @@
     )
 }}
 
-with bronze as (
-    select * from {{ new_rows(source('bronze', 'app_events')) }}
-),
-
-valid as (
+{%- set valid %}
     select
         *,
         {{ event_clocks() }}
-    from bronze
+    from {{ new_rows(source('bronze', 'app_events')) }}
     where {{ rejection_reason('app_events') }} is null
-),
+{%- endset %}
 
-first_of_each as (
-    select * from valid
-    where {{ may_be_in_range(['tenant_id', 'event_id'], 'valid') }}
-    qualify {{ is_first_of(['tenant_id', 'event_id']) }}
+with first_of_each as (
+    {{ first_of_each(valid, ['tenant_id', 'event_id']) }}
 ),
 
 final as (

@@ -6,26 +6,20 @@
     )
 }}
 
-with bronze as (
-    select * from {{ new_rows(source('bronze', 'clickstream')) }}
-),
-
-sites as (
-    select * from {{ ref('sites') }}
-),
-
-valid as (
+{%- set valid %}
     select
         *,
         {{ event_clocks() }}
-    from bronze
+    from {{ new_rows(source('bronze', 'clickstream')) }}
     where {{ rejection_reason('clickstream') }} is null
+{%- endset %}
+
+with sites as (
+    select * from {{ ref('sites') }}
 ),
 
 first_of_each as (
-    select * from valid
-    where {{ may_be_in_range(['tenant_id', 'event_id'], 'valid') }}
-    qualify {{ is_first_of(['tenant_id', 'event_id']) }}
+    {{ first_of_each(valid, ['tenant_id', 'event_id']) }}
 ),
 
 hosts as (

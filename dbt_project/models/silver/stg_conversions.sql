@@ -6,26 +6,20 @@
     )
 }}
 
-with bronze as (
-    select * from {{ new_rows(source('bronze', 'conversions')) }}
-),
-
-sites as (
-    select * from {{ ref('sites') }}
-),
-
-valid as (
+{%- set valid %}
     select
         *,
         {{ event_clocks() }}
-    from bronze
+    from {{ new_rows(source('bronze', 'conversions')) }}
     where {{ rejection_reason('conversions') }} is null
+{%- endset %}
+
+with sites as (
+    select * from {{ ref('sites') }}
 ),
 
 first_of_each as (
-    select * from valid
-    where {{ may_be_in_range(['tenant_id', 'conversion_id'], 'valid') }}
-    qualify {{ is_first_of(['tenant_id', 'conversion_id']) }}
+    {{ first_of_each(valid, ['tenant_id', 'conversion_id']) }}
 ),
 
 final as (
