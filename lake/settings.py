@@ -85,6 +85,10 @@ class LakeSettings(EnvironmentSettings):
     log_commits: int = Field(default=500, ge=100, validation_alias="LAKEWARD_LOG_COMMITS")
     """So many of the last versions of a bronze table can be opened, and before them one an hour."""
 
+    build_niceness: int = Field(default=10, ge=0, le=19, validation_alias="LAKEWARD_BUILD_NICENESS")
+    """How far a build lets collector, writer and dashboards on the same machine go before it: 0 as
+    everything else, 19 only what nobody else wants of the processor."""
+
     @property
     def root(self) -> str:
         """The lake root as an absolute path or a URI."""

@@ -21,6 +21,7 @@ def build_and_report(args: Sequence[str], *, target: str) -> bool:
 
     from lake.dbt_run import Progress, run_dbt
     from lake.errors import MissingTableError
+    from lake.priority import give_way
     from lake.settings import LakeSettings
     from lake.tables import Lake
     from lakeward.console import errors
@@ -31,6 +32,7 @@ def build_and_report(args: Sequence[str], *, target: str) -> bool:
             f"there is no bronze table at {settings.root}, so there is nothing to build from",
             hint="bring events in first: lakeward write --until-current",
         )
+    give_way(settings.build_niceness)
     running: dict[str, None] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Bar(*columns, TimeElapsedColumn(), console=errors, transient=True) as bar:

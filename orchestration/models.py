@@ -24,6 +24,7 @@ from dagster_dbt import dbt_assets
 
 from lake.dbt_run import DbtResult, NodeResult, Progress, run_dbt
 from lake.errors import BuildError
+from lake.priority import give_way
 from lake.settings import LakeSettings
 from lake.tables import Lake, Layer
 from orchestration.column_lineage import Origins, lineage_metadata, load_lineage
@@ -53,6 +54,7 @@ class DbtCommand:
         events: queue.SimpleQueue[Progress | DbtResult | BaseException] = queue.SimpleQueue()
 
         def work() -> None:
+            give_way(self.settings.build_niceness)
             try:
                 events.put(
                     run_dbt(

@@ -77,6 +77,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             and name not in FOR_TESTS
         ):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("LAKEWARD_BUILD_NICENESS", "0")  # it would hold for the tests after it
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from lake.dbt_run import Progress, run_dbt
+from lake.priority import give_way
 from lake.read import LakeReader
+from lake.settings import LakeSettings
 from lake.tables import Lake
 
 
@@ -61,6 +63,7 @@ class Stopwatch:
 
 def main() -> None:
     """Do what is asked, until there is nothing more to read."""
+    give_way(LakeSettings().build_niceness)  # as a build does
     home = Path(sys.argv[1])
     lake = Lake(str(home / "lake"))
     for line in sys.stdin:
