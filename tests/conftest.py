@@ -1,4 +1,4 @@
-"""Fixtures for every test: a clean environment, Kafka of two kinds, PostgreSQL, an object store.
+"""Fixtures for every test: a clean environment, Kafka of two kinds, other servers, an object store.
 
 Tests that take ``kafka`` run twice, on the embedded broker and on Apache Kafka. Three variables
 steer the second kind:
@@ -12,6 +12,7 @@ steer the second kind:
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -47,6 +48,7 @@ LONGEST_FIRST = (
     "tests/orchestration/stack/test_up.py",
     "tests/dbt/test_increments.py",
     "tests/orchestration/stack/test_browser.py",
+    "tests/compose/test_stack.py",
     "tests/dbt/test_plain_dbt.py",
     "tests/lake/writer/test_kill.py",
     "tests/dbt/test_increments_equal_refresh.py",
@@ -132,6 +134,19 @@ def postgres() -> Iterator[Postgres]:
         pytest.skip(reason)
     with server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> None:
+    """Skips, or fails, where Prometheus and promtool are not installed."""
+    if shutil.which("prometheus") and shutil.which("promtool"):
+        return
+    reason = (
+        "tests of Prometheus are left out: it is not installed (Debian: apt-get install prometheus)"
+    )
+    if os.environ.get("LAKEWARD_REQUIRE_PROMETHEUS", "0") not in ("", "0"):
+        pytest.fail(f"LAKEWARD_REQUIRE_PROMETHEUS is set, but {reason}", pytrace=False)
+    pytest.skip(reason)
 
 
 @pytest.fixture(params=["embedded", "apache"])

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from importlib.metadata import version
@@ -25,29 +24,14 @@ from grpc_health.v1.health import HealthServicer
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
-from ingest.kafka import check_reachable
-from ingest.settings import IngestSettings
 from lake.writer.metrics_server import metrics_address
 from lakeward.__main__ import build_app
 from tests.compose.file import FILE, ROOT, compose, filled_in
-from tests.kafka_servers.apache import ApacheKafka
 from tests.kafka_servers.distribution import KAFKA_VERSION
 from tests.ports import free_ports
 
 DOCKERFILE = ROOT / "docker/Dockerfile"
 OWN_IMAGE = "lakeward:${LAKEWARD_TAG:-local}"
-
-
-ADDRESSES = {
-    "KAFKA_LISTENERS",
-    "KAFKA_ADVERTISED_LISTENERS",
-    "KAFKA_CONTROLLER_QUORUM_VOTERS",
-    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
-    "KAFKA_INTER_BROKER_LISTENER_NAME",
-    "KAFKA_LOG_DIRS",
-    "KAFKA_HEAP_OPTS",
-}
-"""What a server started by a test has to have its own way."""
 
 
 def schema_check(path: Path) -> subprocess.CompletedProcess[str]:
@@ -314,21 +298,6 @@ def test_the_image_is_built_from_the_lock_with_everything_the_wheel_needs() -> N
 
 def test_the_image_of_kafka_is_the_version_that_the_tests_run() -> None:
     assert compose()["services"]["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
-
-
-def test_the_settings_of_kafka_start_a_real_kafka(
-    apache_or_skip: Callable[..., ApacheKafka], tmp_path: Path
-) -> None:
-    # The image turns KAFKA_SOME_NAME into some.name; so do we, on ports of our own.
-    environment = compose()["services"]["kafka"]["environment"]
-    assert set(environment) >= ADDRESSES
-    properties = {
-        name.removeprefix("KAFKA_").lower().replace("_", "."): with_default(value)
-        for name, value in environment.items()
-        if name not in ADDRESSES
-    }
-    with apache_or_skip(tmp_path / "kafka", properties=properties) as server:
-        check_reachable(IngestSettings(_env_file=None, bootstrap_servers=server.bootstrap_servers))
 
 
 def test_listeners_are_advertised_where_the_services_and_this_machine_look_for_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -62,11 +63,12 @@ def jars(version: str = KAFKA_VERSION) -> Path:
     Raises:
         KafkaUnavailableError: they are not in the cache and cannot be fetched.
     """
-    folder = cache_dir() / f"kafka-{version}"
+    of_pom = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    folder = cache_dir() / f"kafka-{version}-{of_pom}"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"kafka-{version}.lock").open("ab") as lock:
+    with folder.with_name(f"{folder.name}.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():  # another test run may have fetched them while we waited
             _fetch(version, folder)

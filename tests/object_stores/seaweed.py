@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,8 +42,7 @@ class SeaweedFs:
         """
         self._program = _program()
         self._folder = folder
-        names = [*PORTS, *(f"{name}.grpc" for name in PORTS)]
-        self._ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self._ports = chosen_ports()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -76,16 +76,12 @@ class SeaweedFs:
             return self
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
-        ports = [
-            f"-{name.removesuffix('.grpc')}.port{'.grpc' if name.endswith('.grpc') else ''}={port}"
-            for name, port in self._ports.items()
-        ]
         command = [
             self._program,
             # one volume grows at a time; a test needs few and small ones
             *("mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-bucket={BUCKET}"),
             *("-master.telemetry=false", "-admin.ui=false", "-webdav=false"),
-            *("-s3.port.iceberg=0", "-s3.port.lance=0", "-filer.localSocket=", *ports),
+            *port_options(self._ports),
         ]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -173,6 +169,23 @@ class SeaweedFs:
 
     def _log_tail(self) -> str:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-20:])
+
+
+def chosen_ports(**given: int) -> dict[str, int]:
+    """Return a free port for each that the server listens on, but those that are given."""
+    names = [*PORTS, *(f"{name}.grpc" for name in PORTS)]
+    return dict(zip(names, free_ports(len(names)), strict=True)) | given
+
+
+def port_options(ports: Mapping[str, int]) -> list[str]:
+    """Return the options for these ports, and for none besides."""
+    return [
+        *(
+            f"-{name.removesuffix('.grpc')}.port{'.grpc' if name.endswith('.grpc') else ''}={port}"
+            for name, port in ports.items()
+        ),
+        *("-s3.port.iceberg=0", "-s3.port.lance=0", "-filer.localSocket="),
+    ]
 
 
 def _program() -> str:
