@@ -23,10 +23,11 @@ logger = logging.getLogger(__name__)
 TABLE: Final = "live_views"
 TRIES: Final = 5
 
-Kind = Literal["events", "minutes", "mart"]
+Kind = Literal["events", "minutes", "firsts", "mart", "windows"]
 """``events``: a silver table of events, from bronze. ``minutes``: the minutes of these events, from
-bronze, for the same table. ``mart``: a mart up to now. Others are of an earlier lakeward: nobody
-reads them, and the next build drops them."""
+bronze, for the same table. ``firsts``: the first event of each visit, from what was built of the
+same table. ``mart``: a mart up to now; ``windows``: those of it that something came for. Others are
+of an earlier lakeward: nobody reads them, and the next build drops them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

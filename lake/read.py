@@ -8,9 +8,10 @@ access is closed except for the root, and the configuration is locked. See ADR 0
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,7 @@ from deltalake.exceptions import DeltaError
 from lake.as_of import AsOf, Head
 from lake.duck import connect, delta_scan, quote_name, quote_text
 from lake.errors import QueryError
+from lake.held_live import HeldLive
 from lake.inventory import require_tables
 from lake.live import SCHEMA, define_live_views
 from lake.query_names import check_names
@@ -42,6 +44,31 @@ class LeftOut:
     reason: str
 
 
+@dataclass(slots=True)
+class _Live:
+    """The live views of a session and of those beside it."""
+
+    is_to_come: bool
+    """They are made when a query is the first to name their schema."""
+    is_to_hold: bool
+    held: HeldLive | None = None
+    sessions: int = 1
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def join(self) -> None:
+        """Count one session more."""
+        with self.lock:
+            self.sessions += 1
+
+    def leave(self) -> None:
+        """Count one session less; the last one ends what is held."""
+        with self.lock:
+            self.sessions -= 1
+            if self.sessions <= 0 and self.held is not None:
+                self.held.close()
+                self.held = None
+
+
 class LakeReader:
     """A read-only SQL session on a lake; a context manager.
 
@@ -54,6 +81,8 @@ class LakeReader:
         lake: Lake,
         as_of: AsOf = Head(),  # noqa: B008 - frozen, no state
         share: TenantShare | None = None,
+        *,
+        holds_tail: bool = False,
     ) -> None:
         """Open the session and define the views.
 
@@ -61,6 +90,8 @@ class LakeReader:
             lake: which lake.
             as_of: which versions are seen.
             share: what one tenant may see; None: everything.
+            holds_tail: live views are asked again and again: keep what came since the last build
+                in memory, and add to it, instead of working it out in each query.
 
         Raises:
             LakePathError: there is no lake at that root.
@@ -70,8 +101,9 @@ class LakeReader:
         require_tables(lake)
         self._lake = lake
         self._share = share
-        self._has_live_to_come = share is None and isinstance(as_of, Head)
-        self._has_no_live = not self._has_live_to_come
+        has_live = share is None and isinstance(as_of, Head)
+        self._live = _Live(has_live, holds_tail)
+        self._has_no_live = not has_live
         self.left_out: list[LeftOut] = []
         tables = [(layer, name) for layer in LAYERS for name in lake.names(layer)]
         as_of.check(tables)
@@ -101,8 +133,9 @@ class LakeReader:
         self.close()
 
     def close(self) -> None:
-        """End the session."""
+        """End the session; what it holds stays for those that are beside it."""
         self._connection.close()
+        self._live.leave()
 
     @property
     def has_live(self) -> bool:
@@ -116,6 +149,7 @@ class LakeReader:
     def beside(self) -> LakeReader:
         """Return another session on the same views, for another thread; it is closed by itself."""
         other = copy(self)
+        self._live.join()
         other._connection = self._connection.cursor()
         return other
 
@@ -173,7 +207,7 @@ class LakeReader:
         query = check_is_query(sql)
         if self._share is not None:
             check_names(query)
-        if self._has_live_to_come and _LIVE.search(query):
+        if not self._has_no_live and _LIVE.search(query):
             self._bring_live()
 
     def _bring_live(self) -> None:
@@ -181,10 +215,19 @@ class LakeReader:
 
         They are of now and of all tenants: a reader of the past, or of one tenant, has none.
         """
-        self._has_live_to_come = False
-        for line in define_live_views(self._lake, self._connection):
-            name, _, reason = line.partition(": ")
-            self.left_out.append(LeftOut(SCHEMA, name.rpartition(".")[2], reason))
+        with self._live.lock:
+            if self._live.is_to_come:
+                self._live.is_to_come = False
+                cut, left_out = define_live_views(self._lake, self._connection)
+                for line in left_out:
+                    name, _, reason = line.partition(": ")
+                    self.left_out.append(LeftOut(SCHEMA, name.rpartition(".")[2], reason))
+                if cut is not None and self._live.is_to_hold:
+                    self._live.held = HeldLive(self._lake, self._connection.cursor(), cut)
+                    self._live.held.begin()
+                return
+        if self._live.held is not None:
+            self._live.held.catch_up()
 
     def _define_share(self, share: TenantShare, as_of: AsOf) -> None:
         for one in share.not_shared:

@@ -121,7 +121,7 @@ def build_catalog(
             )
             if share is None and not copy:
                 with connect(lake, beside) as connection:
-                    left_out += tuple(define_live_views(lake, connection))
+                    left_out += tuple(define_live_views(lake, connection)[1])
             wanted = _read_views(beside) or []
             is_changed = copy or not path.exists() or _read_views(path) != wanted
             if is_changed:

@@ -1,9 +1,7 @@
 {# What advertisements did and cost, by campaign and the channel they ran in: the one text of
    fct_campaign_1m and, without minutes, of fct_campaign_daily. A ratio of nothing is null. #}
 {% macro campaign_metrics(date_name, minutes=none) -%}
-with
-{%- if minutes %} {{ live_steps([ref('stg_ad_events')]) }}{% endif %}
-ad_events as (
+with ad_events as (
     select
         tenant_id,
         event_date,

@@ -13,51 +13,32 @@
     {{ return(is_live() or is_incremental()) }}
 {% endmacro %}
 
-{# The first steps of a live mart: the events since the last build, worked out once, though several
-   steps read them. Those that silver had already are found by a left join, since what a query asks
-   for a tenant then reaches silver too, which it does not by an anti join. #}
-{% macro live_steps(relations) -%}
-    {%- if is_live() -%}
-    {%- for relation in relations %}
-    {%- set contract = relation.identifier | replace('stg_', '') %}
-    {%- set key = graph.nodes['model.lakeward.' ~ relation.identifier].config.unique_key | join(', ') %}
-new_{{ contract }} as materialized (
-    select fresh.*
-    from live.fresh_{{ contract }} as fresh
-    left join (
-        select {{ key }}, event_date, true as is_built
-        from {{ built_events(contract) }}
-    ) using ({{ key }}, event_date)
-    where is_built is null
-),
-    {% endfor %}
-    {%- endif -%}
-{%- endmacro %}
-
-{# In a live mart: the events that gold was built from, of the days that something came for. Days and
-   tenants are what files of silver can be skipped by. #}
-{% macro built_events(contract) -%}
+{# What a live mart reads in place of a silver table: the events up to now. Of those that gold was
+   built from only the days that something came for, since days and tenants are what files of silver can
+   be skipped by. lake/live.py says what the two views are, and how they are read once. #}
+{% macro events_up_to_now(contract, built) -%}
     (
-        select * from live.built_{{ contract }}
+        select * from live.{{ built }}_{{ contract }}
         where event_date in (select event_date from touched)
             and tenant_id in (select tenant_id from touched)
-    )
-{%- endmacro %}
-
-{# What a live mart reads in place of a silver table: the events up to now. #}
-{% macro events_up_to_now(contract) -%}
-    (
-        select * from {{ built_events(contract) }}
         union all by name
-        select * from new_{{ contract }}
+        select * from live.new_{{ contract }}
     )
 {%- endmacro %}
 
 {# A mart up to now, by the SQL of the mart over events_up_to_now: gold, but for the windows that
-   something came for. Filters on a tenant, a day or a window reach all parts of it, so that a
-   dashboard pays for what it asks: nothing but the windows' names is worked out twice. #}
-{% macro mart_up_to_now(name, sql, contracts, minutes) -%}
-with touched as materialized (
+   something came for (`touched`, see touched_windows). Filters on a tenant, a day or a window reach all
+   parts of it, so that a dashboard pays for what it asks: nothing but the windows' names is worked
+   out twice. #}
+{% macro mart_up_to_now(name, sql) -%}
+select * from gold.{{ name }}
+anti join touched using (tenant_id, window_start)
+union all by name
+select * from ({{ sql }})
+{%- endmacro %}
+
+{# The windows of so many minutes that something came for. #}
+{% macro touched_windows(contracts, minutes) -%}
     {%- for contract in contracts %}
     select tenant_id, event_date, {{ window_start(minutes, 'minute') }} as window_start
     from live.minutes_{{ contract }}
@@ -65,12 +46,6 @@ with touched as materialized (
     union
     {%- endif -%}
     {%- endfor %}
-)
-
-select * from gold.{{ name }}
-anti join touched using (tenant_id, window_start)
-union all by name
-select * from ({{ sql }})
 {%- endmacro %}
 
 {# The minutes that rows of bronze fall in which came since the last build: a few of them may turn

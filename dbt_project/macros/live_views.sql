@@ -1,7 +1,9 @@
 {# The SQL of the live views, put together from the models' own files after a build and kept in the
    table ops.live_views for whoever makes the views (lake/live.py). A text names its tables as
    <layer>.<table>; where a model reads bronze it reads live.tail_<table> instead, and where a mart
-   reads silver.stg_<table> it reads events_up_to_now (macros/live.sql). See docs/concepts/live.md. #}
+   reads silver.stg_<table> it reads events_up_to_now (macros/live.sql). A mart by the minute needs of
+   what was built its minutes and the first event of each visit: live.needed_<table>. See
+   docs/concepts/live.md. #}
 {% macro publish_live_views() %}
     {#- dbt finds what the hook depends on by these calls, when it parses. -#}
     {%- set sources = {
@@ -41,19 +43,33 @@
                 'sql': touched_minutes(relation.identifier),
             }) -%}
         {%- endfor -%}
+        {%- do texts.append({
+            'kind': 'firsts',
+            'name': 'stg_clickstream',
+            'key': [],
+            'sql': first_of_visits('select * from live.built_clickstream'),
+        }) -%}
         {%- for name, minutes in marts.items() -%}
             {%- set text = namespace(sql=render(graph.nodes['model.lakeward.' ~ name].raw_code)) -%}
             {%- set contracts = [] -%}
             {%- for relation in staged.values() if relation | string in text.sql -%}
                 {%- set contract = relation.identifier | replace('stg_', '') -%}
                 {%- do contracts.append(contract) -%}
-                {%- set text.sql = text.sql | replace(relation | string, events_up_to_now(contract)) -%}
+                {%- set built = 'needed' if minutes == 1 else 'built' -%}
+                {%- set events = events_up_to_now(contract, built) -%}
+                {%- set text.sql = text.sql | replace(relation | string, events) -%}
             {%- endfor -%}
+            {%- do texts.append({
+                'kind': 'windows',
+                'name': name,
+                'key': [],
+                'sql': touched_windows(contracts, minutes),
+            }) -%}
             {%- do texts.append({
                 'kind': 'mart',
                 'name': name,
                 'key': [],
-                'sql': mart_up_to_now(name, text.sql, contracts, minutes),
+                'sql': mart_up_to_now(name, text.sql),
             }) -%}
         {%- endfor -%}
         {%- do texts.append({

@@ -25,7 +25,7 @@
 {%- endif -%}
 {%- set page_events = page_events_by_window(minutes, in_days) -%}
 {%- set happenings = happenings_in(page_events) -%}
-with {{ live_steps([ref('stg_clickstream'), ref('stg_registrations'), ref('stg_conversions')]) }}
+with
 {%- if is_incremental() %}
 touched as (
     select * from {{ touched }}
@@ -62,14 +62,9 @@ happenings as (
 -- A visit's channel is that of its first event of the day: later pages have the site itself as
 -- their referrer, and registrations and conversions know no channel.
 channels as (
-    select
-        tenant_id,
-        event_date,
-        session_id,
-        arg_min(channel, (event_at, event_id)) as channel
-    from ({{ page_events }})
-    {{ of_visits_in(step('happenings', happenings)) }}
-    group by tenant_id, event_date, session_id
+    {{ first_of_visits(
+        'select * from (' ~ page_events ~ ') ' ~ of_visits_in(step('happenings', happenings))
+    ) }}
 ),
 
 final as (
@@ -209,6 +204,20 @@ from all_of_them
         channel
     from {{ ref('stg_clickstream') }}
     where {{ in_days }}
+{%- endmacro %}
+
+{# The first page event of each visit of a day, of page events that a query gives: what a visit's channel
+   follows from. #}
+{% macro first_of_visits(page_events) -%}
+    select
+        tenant_id,
+        event_date,
+        session_id,
+        min(event_at) as event_at,
+        arg_min(event_id, (event_at, event_id)) as event_id,
+        arg_min(channel, (event_at, event_id)) as channel
+    from ({{ page_events }})
+    group by tenant_id, event_date, session_id
 {%- endmacro %}
 
 {# What a window counts. #}

@@ -64,7 +64,7 @@ def build(
 ) -> Starlette:
     """Return the app on ``lake``; ``share`` says what the tenant sees, asked for each session."""
     versions = Versions(lake)
-    sessions = Sessions(lake, versions, lambda: LakeReader(lake, share=share()))
+    sessions = Sessions(lake, versions, lambda: LakeReader(lake, share=share(), holds_tail=True))
     desk = Desk(
         Answers(versions, sessions),
         has_live=wishes.tenant is None,

@@ -23,6 +23,8 @@ MODELS = (
     *("sites", "stg_clickstream", "stg_registrations", "stg_conversions", "stg_ad_events"),
     *("fct_metrics_1m", "fct_metrics_60m", "fct_campaign_1m", "current_active_sessions"),
 )
+NAMES = ("kept", "held", "new")
+"""Who reads while builds run: a session with old views, one that holds its tail, a new one."""
 TOTALS = """
     select sum(event_count)::bigint, sum(conversion_count)::bigint, sum(revenue_usd)
     from live.metrics_1m
@@ -163,6 +165,51 @@ def test_a_live_view_shows_what_the_next_build_will_make(stream: Stream) -> None
         )
 
 
+def test_a_session_that_holds_the_tail_sees_what_the_views_say(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that looks up in silver what was built, and one that may hold nothing."""
+    lake = stream.lake
+    stream.commit(30)
+    built = lake.lake.open("silver", "stg_clickstream").to_pyarrow_table()
+    again = ["tenant_id", "event_id", "session_id", "site_id", "event_type", "occurred_at"]
+    with (
+        LakeReader(lake.lake) as plain,
+        LakeReader(lake.lake, holds_tail=True) as held,
+        LakeReader(lake.lake, holds_tail=True) as partly,
+        LakeReader(lake.lake, holds_tail=True) as full,
+    ):
+
+        def same() -> None:
+            for view in ("metrics_1m", "metrics_60m", "campaign_1m"):
+                sql = f"from live.{view} order by all"
+                wanted = plain.table(sql).to_pylist()
+                for reader in (held, partly, full):
+                    assert reader.table(sql).to_pylist() == wanted, view
+
+        held.columns(TOTALS)
+        with monkeypatch.context() as patched:
+            patched.setattr("lake.held_live.MOST_BUILT", 0)
+            partly.columns(TOTALS)
+            patched.setattr("lake.held_live.MOST_NEW", 0)
+            full.columns(TOTALS)
+        for n in range(2):
+            stream.commit(30)
+            lake.add("clickstream", built.select(again).slice(n * 9, 9).to_pylist(), minutes=0.01)
+            lake.add("ad_events", [ad(f"h{n}", "click", lake.now, "0.25")])
+            same()
+        lake.lake.open("bronze", "clickstream").optimize.compact()
+        stream.commit(30)
+        build(lake)  # they look from the same moment on as before
+        stream.commit(30)
+        same()
+        assert list(held.table(TOTALS).to_pylist()[0].values()) == list(stream.totals)
+        schema = "from duckdb_schemas() where schema_name = 'held'"
+        assert [reader.table(schema).num_rows for reader in (held, partly, full)] == [1, 1, 0]
+        new = "from held.events_clickstream where not is_new"
+        assert held.table(new).num_rows == partly.table(new).num_rows >= 18
+
+
 def test_nothing_is_lost_or_counted_twice_while_builds_run(stream: Stream) -> None:
     """Each read must lie between what was committed when it began and when it ended."""
     lake, ended = stream.lake, threading.Event()
@@ -192,19 +239,22 @@ def test_nothing_is_lost_or_counted_twice_while_builds_run(stream: Stream) -> No
     def builds() -> None:
         for _ in range(3):
             lake.build("--select", "stg_clickstream", "stg_conversions", "fct_metrics_1m")
-        while not ended.is_set() and min(different("kept"), different("new")) < 2:
+        while not ended.is_set() and min(map(different, NAMES)) < 2:
             ended.wait(0.1)  # on a busy machine builds may be the quicker
         ended.set()
 
     def read() -> None:
-        with LakeReader(lake.lake) as kept:  # its views are as old as the test, builds go on
-            kept.columns(TOTALS)
+        # Their views are as old as the test, builds go on.
+        with LakeReader(lake.lake) as kept, LakeReader(lake.lake, holds_tail=True) as held:
+            old = {"kept": kept, "held": held}
+            for reader in old.values():
+                reader.columns(TOTALS)
             while not ended.is_set():
-                for name in ("kept", "new"):
+                for name in NAMES:
                     before = stream.totals
-                    if name == "kept":
-                        kept.columns(TOTALS)
-                        seen = next(kept.rows())
+                    if name in old:
+                        old[name].columns(TOTALS)
+                        seen = next(old[name].rows())
                     else:
                         seen = ask(lake, TOTALS)[0]
                     reads.append((name, before, seen, stream.totals))
@@ -220,7 +270,7 @@ def test_nothing_is_lost_or_counted_twice_while_builds_run(stream: Stream) -> No
         assert all(low <= one for low, one in zip(before, seen, strict=True)), (name, "lost")
         most = [high + more for high, more in zip(after, slack, strict=True)]
         assert all(one <= high for one, high in zip(seen, most, strict=True)), (name, "twice")
-    for name in ("kept", "new"):
+    for name in NAMES:
         seen = [read[2] for read in reads if read[0] == name]
         assert len(set(seen)) > 1
         assert all(earlier <= later for earlier, later in pairwise(seen)), "a read saw less"
