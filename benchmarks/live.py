@@ -188,6 +188,7 @@ def _build(home: Path, lake: Lake, ended: threading.Event) -> list[float]:
     took: list[float] = []
     code = (
         "import sys; from pathlib import Path; from lake.dbt_run import run_dbt; "
+        "from lake.priority import give_way; give_way(10); "
         "ok = run_dbt(sys.argv[3:], home=Path(sys.argv[1]), lake_root=sys.argv[2]).succeeded; "
         "sys.exit(0 if ok else 1)"
     )
