@@ -109,21 +109,10 @@
 {% endmacro %}
 
 {# The columns first_site_id, first_country and so on, of the rows that hold for a condition and the
-   one of them that comes first by `place`; with a key, first_page_key as well. One aggregate finds
-   them all, so rows are not grouped by `all`. The prefix is empty where rows are pages, not firsts. #}
-{% macro of_first_page(place, condition, prefix='first_', key=none) -%}
-    unnest(
-            arg_min(
-                {
-                    {%- if key %}
-                    'first_page_key': {{ key }},
-                    {%- endif %}
-                    {%- for column in first_page_columns() %}
-                    'first_{{ column }}': {{ prefix }}{{ column }}
-                    {{- ',' if not loop.last }}
-                    {%- endfor %}
-                },
-                {{ place }}
-            ) {{ condition }}
-        )
+   one of them that comes first by `place`. The prefix is empty where rows are pages, not firsts. #}
+{% macro of_first_page(place, condition, prefix='first_') -%}
+    {%- for column in first_page_columns() %}
+        arg_min_null({{ prefix }}{{ column }}, {{ place }}) {{ condition }} as first_{{ column }}
+        {{- ',' if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}

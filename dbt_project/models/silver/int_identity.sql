@@ -31,7 +31,8 @@
                 as link,
             min(event_at) as first_seen_at,
             min(event_at) {{ of_pages }} as first_page_at,
-            {{ of_first_page(first_page, of_pages, prefix='', key='event_key') }},
+            arg_min(event_key, {{ first_page }}) {{ of_pages }} as first_page_key,
+            {{ of_first_page(first_page, of_pages, prefix='') }},
             min(event_at) filter (where step = 'signup' and not is_date_clamped) as signed_up_at,
             min(event_at) filter (where step = 'wallet_connect' and not is_date_clamped)
                 as wallet_connected_at,
@@ -55,7 +56,7 @@
                 where {{ in_scope('event_date') }}
             )
 {%- endif %}
-        group by tenant_id, identifier_type, identifier
+        group by all
     )
 
     select
@@ -133,7 +134,8 @@
             min(first_seen_at) as first_seen_at,
             {{ utc_date('min(first_seen_at)') }} as first_seen_date,
             min(first_page_at) as first_page_at,
-            {{ of_first_page(first_page, of_pages, key='first_page_key') }},
+            arg_min(first_page_key, {{ first_page }}) {{ of_pages }} as first_page_key,
+            {{ of_first_page(first_page, of_pages) }},
             min(signed_up_at) as signed_up_at,
             min(wallet_connected_at) as wallet_connected_at,
             min(purchased_at) as purchased_at,
@@ -144,7 +146,7 @@
             union all by name
             select * from {{ known }}
         )
-        group by tenant_id, identifier_type, identifier
+        group by all
     {%- endset %}
     {%- set merged = stage_rows('merged', merged_sql) %}
     {%- set touched_sql %}

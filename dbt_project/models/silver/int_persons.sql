@@ -206,7 +206,7 @@
             where {{ in_scope('first_seen_date') }}
         )
 {%- endif %}
-    group by tenant_id, person_type, person_id
+    group by all
 {%- endset %}
 
 {%- if is_incremental() %}
