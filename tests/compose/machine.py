@@ -38,6 +38,9 @@ LOOKS: Final = 1200
 
 They are counted, and not the time: a machine that stood still for minutes has lost none.
 """
+DEFAULTS: Final = ("env", "--default-signal=INT,QUIT")
+"""As in a container. What a shell starts in the background ignores these, and so would what the
+tests start; Dagster does by SIGTERM what it does by SIGINT."""
 BUSY: Final = 10
 """So many times slower than a machine of its own this one may be, when others work on it too."""
 KAFKA: Final = "kafka"
@@ -203,10 +206,10 @@ class Machine:
             self._kafka.start()
             return
         service = self.services[name]
-        command = [*self._entrypoint(service), *service.command]
+        words = self._words(service, [*self._entrypoint(service), *service.command])
         with self._log_path(name).open("wb") as log:
             self._processes[name] = subprocess.Popen(
-                dies_with_parent([*self._words(service, command), *self._ports_to_say(service)]),
+                dies_with_parent([*DEFAULTS, *words, *self._ports_to_say(service)]),
                 cwd=self._places.home(service),
                 env=self._environment(service),
                 stdin=subprocess.DEVNULL,
