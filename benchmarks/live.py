@@ -188,7 +188,8 @@ def _build(home: Path, lake: Lake, ended: threading.Event) -> list[float]:
     took: list[float] = []
     code = (
         "import sys; from pathlib import Path; from lake.dbt_run import run_dbt; "
-        "from lake.priority import give_way; give_way(10); "
+        "from lake.priority import give_way; from lake.settings import LakeSettings; "
+        "give_way(LakeSettings().build_niceness); "
         "ok = run_dbt(sys.argv[3:], home=Path(sys.argv[1]), lake_root=sys.argv[2]).succeeded; "
         "sys.exit(0 if ok else 1)"
     )

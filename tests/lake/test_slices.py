@@ -71,7 +71,8 @@ def test_days_stay_whole(
 def test_each_row_is_in_one_slice(cursor: duckdb.DuckDBPyConnection) -> None:
     sql = (
         "select i from range(1000) numbers (i) where hash(i) "
-        "% coalesce(getvariable('slices'), 1) = coalesce(getvariable('slice'), 0)"
+        "% coalesce(getvariable('slices')::ubigint, 1::ubigint) "
+        "= coalesce(getvariable('slice')::ubigint, 0::ubigint)"
     )
     for count in (1, 3, 7):
         slices = [{"slices": str(count), "slice": str(number)} for number in range(count)]

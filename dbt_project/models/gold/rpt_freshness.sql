@@ -32,7 +32,7 @@ final as (
             as event_lag_seconds,
         greatest({{ seconds_after('newest_committed_at', 'newest_arrived_at') }}, 0)
             as commit_lag_seconds,
-        epoch_us(max(newest_committed_at) over () - newest_committed_at) / 1000000
+        {{ seconds_after('max(newest_committed_at) over ()', 'newest_committed_at') }}
             as behind_seconds,
         event_count
     from newest
