@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import duckdb
 from deltalake import DeltaTable
 
 from ingest.contracts.model import Contract
+from lake.delta_log import Changes
 from lake.duck import delta_scan, quote_name
 from lake.increments import Pinned, Plan
 from lake.schema import bronze_schema, dead_letter_schema
@@ -31,6 +33,17 @@ class Lakes:
         return self.own if layer in MODELLED else self.shared
 
 
+@dataclass(frozen=True, slots=True)
+class StagedRows:
+    """What an increment of this run changed in a table, still in memory for those who read it."""
+
+    changes: Changes
+    """The files of the same rows."""
+    came: str
+    """The table with the rows that came; one that went too, unchanged, may be among them."""
+    gone: str
+
+
 @dataclass(slots=True)
 class BuildRun:
     """The pinned tables and the plans of one dbt invocation; shared by its threads."""
@@ -41,6 +54,10 @@ class BuildRun:
     plans: dict[str, Plan] = field(default_factory=dict)
     bucket_sql: dict[str, str] = field(default_factory=dict)
     """For a model that works out itself which buckets it replaces: the query that gives them."""
+    changed_tables: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """For a model that stages the rows that come and go: the tables with them."""
+    staged: dict[str, StagedRows] = field(default_factory=dict)
+    """By label of the table that was written."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     _pins: dict[str, Pinned] = field(default_factory=dict)
 
@@ -90,6 +107,21 @@ class BuildRun:
             self._pins[old.label] = pinned
         self.publish(cursor, pinned)
         return pinned
+
+    def keep_staged(self, label: str, changes: Changes) -> None:
+        """Remember where the changed rows of a table are, which was written by these changes."""
+        tables = self.changed_tables.get(label)
+        if tables is not None:
+            with self.lock:
+                self.staged[label] = StagedRows(changes, *tables)
+
+    def sides(self, changes: Mapping[str, Changes]) -> dict[str, dict[str, str]]:
+        """Return, by label of the table, where the changed rows of just these files are staged."""
+        return {
+            label: {"came": staged.came, "gone": staged.gone}
+            for label, staged in self.staged.items()
+            if changes.get(label) == staged.changes
+        }
 
     def publish(self, cursor: duckdb.DuckDBPyConnection, pinned: Pinned) -> None:
         """Make ``<layer>.<name>`` the pinned version of the table."""

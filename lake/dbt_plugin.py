@@ -29,10 +29,11 @@ from ingest.settings import IngestSettings
 from lake.build_run import SCRATCH, BuildRun
 from lake.build_write import buckets_of, write
 from lake.dbt_lakes import lakes_of_run
+from lake.delta_log import read_changes
 from lake.duck import prepare, quote_name, quote_text
 from lake.errors import BuildError
 from lake.file_rows import column_types, rows_of_files
-from lake.increments import DateRange, Plan, Reach, has_read_all, plan
+from lake.increments import NEVER, DateRange, Plan, Reach, has_read_all, plan
 from lake.live_texts import LiveText, keep_texts
 from lake.model_table import append
 from lake.tables import LAYERS, Layer
@@ -89,6 +90,8 @@ class Plugin(BasePlugin):
             answer["columns"] = self._contract(label.partition(".")[2])
         elif verb == "buckets":
             self._current().bucket_sql[label] = request["sql"]
+        elif verb == "changes":
+            self._current().changed_tables[label] = (request["came"], request["gone"])
         elif verb == "read_buckets":
             found = buckets_of(self._cursor, request["sql"])
             answer["buckets"] = sorted((name, str(day)) for name, day in found)
@@ -173,6 +176,7 @@ class Plugin(BasePlugin):
             "old_views": {label: old_rows_view(made, label) for label in made.old_files},
             "first": str(made.dates.first) if made.dates else None,
             "last": str(made.dates.last) if made.dates else None,
+            "staged": self._current().sides(made.changes),
             "buckets": None,
         }
         if made.mode == "increment" and not made.new_files:
@@ -194,9 +198,13 @@ class Plugin(BasePlugin):
     def _write(self, label: str, request: dict[str, Any]) -> dict[str, Any]:
         run = self._current()
         made = run.plans[label]
+        before = made.own.table.version() if made.own.table is not None else NEVER
         result = write(self._cursor, made, request, run.bucket_sql.get(label))
         pinned = run.move(self._cursor, made.own)
         assert pinned.table is not None
+        if made.mode == "increment" and label in run.changed_tables:
+            options = pinned.lake.storage_options
+            run.keep_staged(label, read_changes(pinned.table, before, options))
         reason = f" ({made.reason})" if made.reason else ""
         return {
             "rows": result.rows,

@@ -107,14 +107,26 @@
 
 {# Of changed_rows those as they are now. #}
 {% macro came_rows(relation, columns, key) %}
-    {%- set old = delta_plan().old_views[relation.schema ~ '.' ~ relation.identifier] -%}
-    {{ return(rows_only_in(new_rows(relation), old, columns, key)) }}
+    {%- set sides = sides_of(relation) -%}
+    {{ return(rows_only_in(sides.came, sides.gone, columns, key)) }}
 {% endmacro %}
 
 {# Of changed_rows those as they were before. #}
 {% macro gone_rows(relation, columns, key) %}
-    {%- set old = delta_plan().old_views[relation.schema ~ '.' ~ relation.identifier] -%}
-    {{ return(rows_only_in(old, new_rows(relation), columns, key)) }}
+    {%- set sides = sides_of(relation) -%}
+    {{ return(rows_only_in(sides.gone, sides.came, columns, key)) }}
+{% endmacro %}
+
+{# Where the changed rows of an upstream are: in memory, when its increment in this very run kept them
+   there (keeps_changes) and there was no other since; else in the files that came and went, among
+   all rows of their buckets. #}
+{% macro sides_of(relation) %}
+    {%- set label = relation.schema ~ '.' ~ relation.identifier -%}
+    {%- set plan = delta_plan() -%}
+    {%- if label in plan.staged and not plan.follows_backfill -%}
+        {{ return(plan.staged[label]) }}
+    {%- endif -%}
+    {{ return({'came': new_rows(relation), 'gone': plan.old_views[label]}) }}
 {% endmacro %}
 
 {# The rows of one relation that the other does not hold. #}
@@ -236,6 +248,15 @@
 {# Tells the plugin which buckets (tenant, date) an increment of this model replaces. #}
 {% macro replaces_buckets(sql) %}
     {%- if is_building() -%}{%- do delta_call('buckets', {'sql': sql}) -%}{%- endif -%}
+{% endmacro %}
+
+{# Tells the plugin in which two tables, of stage_rows, an increment of this model has the rows that it
+   adds to the table and those that it takes away, so that models which follow the changes need not
+   look for them in all rows of the buckets. A row may be in both. #}
+{% macro keeps_changes(came, gone) %}
+    {%- if is_building() -%}
+        {%- do delta_call('changes', {'came': came, 'gone': gone}) -%}
+    {%- endif -%}
 {% endmacro %}
 
 {# The buckets that a query gives, as a filter with literals; no filter when nothing is built. #}

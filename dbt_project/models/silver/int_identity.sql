@@ -155,6 +155,7 @@
         select tenant_id, first_seen_date from {{ merged }}
     {%- endset %}
     {%- do replaces_buckets(touched_sql) %}
+    {%- do keeps_changes(merged, known) %}
 select * from {{ merged }}
 union all by name
 select *

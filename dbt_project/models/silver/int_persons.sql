@@ -124,25 +124,26 @@
             coalesce(user_id, identifier)
         ) in (from {{ anew }})
     {%- endset %}
-    {%- set replaced_sql %}
-        select
-            tenant_id,
-            person_type,
-            person_id,
-            first_seen_date
-        from {{ seen }}
+    {%- set replaced_days_sql %}
+        select tenant_id, first_seen_date from {{ seen }}
         where {{ is_touched }}
         union
-        select
-            tenant_id,
-            person_type,
-            person_id,
-            first_seen_date
-        from {{ gone }}
+        select tenant_id, first_seen_date from {{ gone }}
         where user_id is null
     {%- endset %}
+    {%- set replaced_sql %}
+        select * from {{ this }}
+        where
+            {{ in_buckets_of(replaced_days_sql, 'first_seen_date') }}
+            and (tenant_id, person_type, person_id) in (
+                select tenant_id, person_type, person_id from {{ seen }}
+                where {{ is_touched }}
+                union
+                select tenant_id, person_type, person_id from {{ gone }}
+                where user_id is null
+            )
+    {%- endset %}
     {%- set replaced = stage_rows('replaced', replaced_sql) %}
-    {%- set replaced_days_sql = 'select distinct tenant_id, first_seen_date from ' ~ replaced %}
     {%- set identifiers_sql %}
         select * exclude (person_type, person_id) from {{ came }}
         where {{ is_merged }}
@@ -152,11 +153,8 @@
             person_id as user_id,
             identified_at as linked_at,
             '' as first_page_key
-        from {{ this }}
-        where
-            is_known
-            and {{ in_buckets_of(replaced_days_sql, 'first_seen_date') }}
-            and {{ is_merged }}
+        from {{ replaced }}
+        where is_known and {{ is_merged }}
         union all by name
         select
             tenant_id,
@@ -217,6 +215,7 @@
         select tenant_id, first_seen_date from {{ made }}
     {%- endset %}
     {%- do replaces_buckets(written_sql) %}
+    {%- do keeps_changes(made, replaced) %}
 select * from {{ made }}
 union all by name
 select *
