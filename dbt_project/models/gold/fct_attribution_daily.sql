@@ -9,6 +9,10 @@
 {%- set days = var('attribution_lookback_days') %}
 {%- set lookback = "interval '" ~ days ~ " days'" %}
 
+{#- From when on a touch counts is said of the purchase: of each touch how long it counts would be asked
+    of a calendar millions of times. -#}
+{%- set bought_columns = "*, event_at - " ~ lookback ~ " as touched_since" %}
+
 {#- A new touch changes the days on which the user, or the visit, bought within the lookback. -#}
 {%- set new_touches_sql %}
     select * from {{ new_rows(ref('int_touches')) }}
@@ -20,22 +24,27 @@
 {%- endset %}
 {%- set reached = in_buckets_of(reached_sql, 'event_date') if is_incremental() else '' %}
 {%- set touched_sql %}
+    with bought as (
+        select {{ bought_columns }} from {{ ref('stg_conversions') }}
+        where is_purchase and {{ reached }}
+    )
+
     select tenant_id, event_date from {{ new_rows(ref('stg_conversions')) }}
     where is_purchase
     union
     select bought.tenant_id, bought.event_date
-    from (select * from {{ ref('stg_conversions') }} where is_purchase and {{ reached }}) as bought
+    from bought
     inner join {{ new_touches }} as touched
         on bought.tenant_id = touched.tenant_id
         and bought.user_id = touched.user_id
-        and bought.event_at between touched.touched_at and touched.touched_at + {{ lookback }}
+        and touched.touched_at between bought.touched_since and bought.event_at
     union
     select bought.tenant_id, bought.event_date
-    from (select * from {{ ref('stg_conversions') }} where is_purchase and {{ reached }}) as bought
+    from bought
     inner join {{ new_touches }} as touched
         on bought.tenant_id = touched.tenant_id
         and bought.session_id = touched.session_id
-        and bought.event_at between touched.touched_at and touched.touched_at + {{ lookback }}
+        and touched.touched_at between bought.touched_since and bought.event_at
 {%- endset %}
 {%- if is_incremental() %}
     {%- set touched = stage_rows('touched', touched_sql) %}
@@ -49,7 +58,7 @@
 {%- set lookback_scope = in_buckets_of(led_up_sql, 'touch_date') if is_incremental() else none %}
 
 with purchases as (
-    select * from {{ ref('stg_conversions') }}
+    select {{ bought_columns }} from {{ ref('stg_conversions') }}
     where is_purchase and {{ scope or in_scope('event_date') }}
 ),
 
@@ -74,7 +83,7 @@ led_to as (
     inner join touches
         on purchases.tenant_id = touches.tenant_id
         and purchases.{{ key }} = touches.{{ key }}
-        and purchases.event_at between touches.touched_at and touches.touched_at + {{ lookback }}
+        and touches.touched_at between purchases.touched_since and purchases.event_at
     where not purchases.is_date_clamped
     {%- if not loop.last %}
     union
