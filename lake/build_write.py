@@ -45,8 +45,8 @@ def write(
     Args:
         cursor: the DuckDB connection that knows the views of the run.
         plan: what is to be done.
-        request: ``sql``, ``strategy``, ``partition_by``, ``unique_key``, ``only_if_changed``,
-            ``sliced_by``.
+        request: ``sql``, ``strategy``, ``partition_by``, ``unique_key``, ``looks_up_keys`` (a key
+            may be in the table already), ``only_if_changed``, ``sliced_by``.
         bucket_sql: gives the buckets to replace; without it those that changed upstream.
 
     Raises:
@@ -90,7 +90,9 @@ def _write(
             buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
             rows = replace_buckets(plan, stream(cursor, f"from {staged}"), buckets)
             return Written("replaced:", rows)
-        fresh = _not_there_yet(plan, staged, request["unique_key"])
+        fresh = f"from {staged}"
+        if request["looks_up_keys"]:
+            fresh = _not_there_yet(plan, staged, request["unique_key"])
         return Written("added:", append(plan, stream(cursor, fresh)))
     finally:
         cursor.execute(f"drop table if exists {staged}")

@@ -21,3 +21,8 @@
 {% macro seconds_after(at, other) -%}
     {{ microseconds_after(at, other) }} / 1000000
 {%- endmacro %}
+
+{# So many days of 24 hours in microseconds. #}
+{% macro days(count) -%}
+    {{ count }} * 86400000000
+{%- endmacro %}

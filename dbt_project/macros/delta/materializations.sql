@@ -59,6 +59,7 @@
         'partition_by': config.get('partition_by') or [],
         'unique_key': [key] if key is string else key,
         'only_if_changed': only_if_changed,
+        'looks_up_keys': not config.get('meta', {}).get('keys_come_once') or delta_plan().follows_backfill,
         'sliced_by': sliced_by(),
     })) }}
 {% endmacro %}

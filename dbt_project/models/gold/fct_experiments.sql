@@ -33,7 +33,11 @@ with variants as (
             partition by tenant_id, experiment_id
             order by variant
             rows unbounded preceding
-        ) as span_end
+        ) as span_end,
+        -- In the type of the draw: in another one each division is one of 128 bits.
+        cast(total_weight as ubigint) as draws,
+        cast(span_end - weight as ubigint) as first_draw,
+        cast(span_end as ubigint) as end_draw
     from {{ ref('experiments') }}
 ),
 
@@ -65,7 +69,7 @@ exposed as (
         any_value(goal_within_days) as goal_within_days,
         min(occurred_at) as exposed_at,
         arg_min(variant, (occurred_at, source_id)) as variant,
-        count(distinct variant) > 1 as is_mixed
+        min(variant) != max(variant) as is_mixed
     from events
     where happening = 'exposure'
     group by tenant_id, scope, experiment_id, user_id
@@ -81,8 +85,8 @@ converted as (
     where
         events.happening = 'goal'
         and events.occurred_at >= exposed.exposed_at
-        and events.occurred_at
-        <= exposed.exposed_at + exposed.goal_within_days * interval 1 day
+        and {{ microseconds_after('events.occurred_at', 'exposed.exposed_at') }}
+        <= {{ days('exposed.goal_within_days') }}
 ),
 
 users as (
@@ -104,8 +108,8 @@ judged as (
         count(*) filter (where users.is_mixed) as mixed_count,
         count(*) filter (
             where
-            users.draw % variants.total_weight < variants.span_end - variants.weight
-            or users.draw % variants.total_weight >= variants.span_end
+            users.draw % variants.draws < variants.first_draw
+            or users.draw % variants.draws >= variants.end_draw
         ) as misassigned_count,
         min(users.exposed_at) as first_exposed_at,
         max(users.exposed_at) as last_exposed_at

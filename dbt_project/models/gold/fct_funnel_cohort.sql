@@ -13,7 +13,8 @@ with visitors as (
         case when signed_up_at >= first_page_at then signed_up_at end as then_signed_up_at,
         case when wallet_connected_at >= then_signed_up_at then wallet_connected_at end
             as then_connected_at,
-        case when purchased_at >= then_connected_at then purchased_at end as then_purchased_at
+        case when purchased_at >= then_connected_at then purchased_at end as then_purchased_at,
+        {{ microseconds_after('then_purchased_at', 'first_page_at') }} as purchased_after
     from {{ ref('int_persons') }}
     where first_page_at is not null and {{ in_scope('first_seen_date') }}
 ),
@@ -28,12 +29,9 @@ final as (
         count(then_signed_up_at) as signup_count,
         count(then_connected_at) as wallet_connect_count,
         count(then_purchased_at) as purchase_count,
-        count(*) filter (where then_purchased_at < first_page_at + interval '1 day')
-            as purchase_1d_count,
-        count(*) filter (where then_purchased_at < first_page_at + interval '7 days')
-            as purchase_7d_count,
-        count(*) filter (where then_purchased_at < first_page_at + interval '30 days')
-            as purchase_30d_count,
+        count(*) filter (where purchased_after < {{ days(1) }}) as purchase_1d_count,
+        count(*) filter (where purchased_after < {{ days(7) }}) as purchase_7d_count,
+        count(*) filter (where purchased_after < {{ days(30) }}) as purchase_30d_count,
         count(signed_up_at) as loose_signup_count,
         count(wallet_connected_at) as loose_wallet_connect_count,
         count(purchased_at) as loose_purchase_count,

@@ -3,6 +3,7 @@
         incremental_strategy='insert_new',
         unique_key=['tenant_id', 'touch_source', 'event_id'],
         partition_by=['tenant_id', 'touch_date'],
+        meta={'keys_come_once': true},
     )
 }}
 
