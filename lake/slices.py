@@ -21,9 +21,12 @@ from deltalake import DeltaTable
 
 from lake.increments import Plan
 
-BYTES_A_ROW: Final = 800
-"""Of DuckDB's memory, for each row that a model reads: twice what 4 GB have for each of 10,000,000
-events, with which four models still went well side by side."""
+BYTES_AT_LEAST: Final = 1_000_000_000
+"""Of DuckDB's memory, for what does not grow with the rows of a slice: scans, joins, what other
+models hold that are computed at the same time. Without it 2.5 GB failed where 4 GB went well."""
+BYTES_A_ROW: Final = 600
+"""Of the rest, for each row that a model reads: 4 GB for 5,000,000 rows, half of those with which
+four models still went well side by side."""
 BATCH_ROWS: Final = 100_000
 ALWAYS: Final = (date(1, 1, 1), date(9999, 12, 31))
 
@@ -43,7 +46,8 @@ def slices_for(
         "select parse_formatted_bytes(current_setting('memory_limit'))"
     ).fetchone()
     assert limit is not None
-    at_once = max(1, int(limit[0]) // BYTES_A_ROW)
+    left = max(int(limit[0]) // 4, int(limit[0]) - BYTES_AT_LEAST)
+    at_once = max(1, left // BYTES_A_ROW)
     tables = [upstream.table for upstream in plan.upstreams if upstream.table]
     if by == "days":
         return _of_days(sum((_rows_by_day(table) for table in tables), Counter()), at_once)

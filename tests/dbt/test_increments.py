@@ -312,3 +312,36 @@ def test_all_models_of_a_run_see_one_state_of_bronze(
     lake.now += timedelta(minutes=1)
     lake.build()
     assert lake.select("select count(*) from {silver.stg_rejected_events}") == added
+
+
+def test_models_after_an_increment_take_its_changed_rows_from_memory_or_from_files_alike(
+    lake: Any,
+    tmp_path: Path,
+    chance: Any,
+    feed: Callable[..., None],
+    same_tables: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lake.models = "+dim_users"
+    events = chance(13)
+    feed(lake, events, 30)
+    lake.build()
+    for _ in range(2):
+        feed(lake, events, 30)
+        lake.build()
+    feed(lake, events, 30)
+    other = lake.copy_to(tmp_path / "files")
+    sides, taken = BuildRun.sides, set[str]()
+
+    def told(run: BuildRun, changes: Any) -> Any:
+        found = sides(run, changes)
+        taken.update(found)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BuildRun, "sides", told)
+        lake.build()
+    assert taken == {"silver.int_identity", "silver.int_persons"}
+    monkeypatch.setattr(BuildRun, "sides", lambda *_: {})
+    other.build()
+    same_tables(lake, other)

@@ -41,8 +41,8 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def limit(cursor: duckdb.DuckDBPyConnection, rows: int) -> None:
-    """Give memory for so many rows at once."""
-    cursor.execute(f"set memory_limit = '{rows * BYTES_A_ROW}B'")
+    """Give memory for so many rows at once: of so little a quarter is for them."""
+    cursor.execute(f"set memory_limit = '{4 * rows * BYTES_A_ROW}B'")
 
 
 @pytest.mark.parametrize(("rows", "slices"), [(10_000, 1), (1100, 1), (750, 2), (110, 10)])
