@@ -3,8 +3,8 @@
 A live view works out the events since the build anew in each query. A session that is asked again
 and again keeps them instead, as silver will have them, and adds what each commit brings. Of what
 gold was built from it keeps what the marts by the minute need beside: the events of the minutes
-that something came for, and the first event of each visit of those days. Both are the views' own
-SQL over fewer rows, so a held view answers what the view answers. See ADR 113.
+that something came for. Both are the views' own SQL over fewer rows, so a held view answers what
+the view answers. See ADR 113.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ the new events only, and looks at silver in each query."""
 WRITERS_MIXED: Final = 20
 """Versions before that of the bound which are looked at too: of two writers at once, the later
 version may have the earlier stamp, and time is cut by stamps."""
+FILES_KEPT: Final = 64
+"""So many files that came are read once and for all; more are read again by each step, and for less
+memory in the columns that it needs."""
 MINUTE_US: Final = 60_000_000
 
 Days = Sequence[tuple[str, date]]
@@ -68,8 +71,6 @@ class Held:
     """SQL of silver over ``live.tail_<contract>``."""
     minutes: str
     """SQL of the minutes of the same rows."""
-    firsts: str | None
-    """SQL of the first events of visits over ``live.built_<contract>``, for a table of visits."""
     wanted: frozenset[str]
     """Columns that a mart may read, and names that are no columns."""
 
@@ -86,10 +87,14 @@ class HeldTail:
     most_built: int
     _table: DeltaTable | None = field(default=None, init=False)
     _types: dict[str, str] = field(default_factory=dict, init=False)
-    _columns: str = field(default="", init=False)
+    columns: str = field(default="", init=False)
+    """Those that are held, as SQL names them."""
+    holds_built: bool = field(default=True, init=False)
+    """False when there is too much of it."""
+    rows: int = field(default=0, init=False)
+    """So many are held."""
     _days: set[tuple[str, date]] = field(default_factory=set, init=False)
-    """Of which it holds the keys and the first events of visits."""
-    _holds_built: bool = field(default=True, init=False)
+    """Of which it holds the keys."""
 
     def begin(self) -> list[str]:
         """Make the tables, empty; return the files of what came since the bound."""
@@ -98,22 +103,25 @@ class HeldTail:
         uri = self.lake.uri("bronze", contract)
         self._types = column_types(self.cursor, uri, self._table.version())
         self._days = set()
-        self._holds_built = True
+        self.holds_built = True
+        self.rows = 0
         self.read([])
         fresh = f"({self._batch(self.of.events)})"
         described = self.cursor.execute(f"select * from {fresh} limit 0").description or []
         always = {*self.of.key, "tenant_id", "event_date", "event_at"}
         kept = [str(c[0]) for c in described if c[0] in always or c[0] in self.of.wanted]
-        self._columns = ", ".join(map(quote_name, kept))
+        self.columns = ", ".join(map(quote_name, kept))
         for statement in (
             f"create or replace table {self._name('events')} as "
-            f"select {self._columns}, true as is_new from {fresh} where false",
+            f"select {self.columns}, true as is_new, 0::ubigint as key_hash "
+            f"from {fresh} where false",
             f"create or replace table {self._name('minutes')} as {self._batch(self.of.minutes)}",
+            f"create or replace table {self._name('came')} as from {self._name('events')}",
             f"create or replace table {self._name('keys')} (key_hash ubigint)",
             f"create or replace table {self._name('near')} as "
-            f"select {self._columns} from live.built_{contract} where false",
+            f"select {self.columns} from live.built_{contract} where false",
             f"create or replace view {self._name('new')} as "
-            f"select * exclude (is_new) from {self._name('events')} where is_new",
+            f"select {self.columns} from {self._name('events')} where is_new",
             f"create or replace view {self._name('needed')} as from {self._name('near')}",
         ):
             self.cursor.execute(statement)
@@ -149,26 +157,27 @@ class HeldTail:
         """Make ``held.tail_<contract>`` the rows of some files that are after the bound."""
         assert self._table is not None
         rows = rows_of_files(self._types, self._table.metadata().partition_columns, addresses)
-        self.cursor.execute(
-            f"create or replace view {self._name('tail')} as "
-            f"select * from ({rows}) where _committed_at > {self._moment}"
-        )
+        rows = f"select * from ({rows}) where _committed_at > {self._moment}"
+        if len(addresses) <= FILES_KEPT:
+            self.cursor.execute(f"create or replace table {self._name('rows')} as {rows}")
+            rows = f"from {self._name('rows')}"
+        self.cursor.execute(f"create or replace view {self._name('tail')} as {rows}")
 
     def add_minutes(self) -> str:
-        """Hold the minutes of the rows that are read; return the table of those not held before.
+        """Hold the minutes of the rows that are read; return the table of these minutes.
 
         Raises:
             NotHeldError: there are more rows than a session may hold.
         """
         minutes, came = self._name("minutes"), self._name("came_minutes")
-        rows = self._count(self._name("tail")) + self._count(self._name("events"))
+        rows = self._count(self._name("tail")) + self.rows
         if rows > self.most_new:
             raise NotHeldError(f"{rows} rows came to bronze.{self.of.contract} since the build")
+        self.cursor.execute(f"create or replace table {came} as {self._batch(self.of.minutes)}")
         self.cursor.execute(
-            f"create or replace table {came} as from ({self._batch(self.of.minutes)}) "
+            f"insert into {minutes} by name from {came} "
             f"anti join {minutes} using (tenant_id, event_date, minute)"
         )
-        self.cursor.execute(f"insert into {minutes} by name from {came}")
         return came
 
     def _since_bound(self, table: DeltaTable) -> list[str]:
@@ -204,28 +213,30 @@ class HeldTail:
         root = self.lake.uri("bronze", self.of.contract)
         return [f"{root}/{file.path}" for file in files]
 
-    def add_days(self, days: set[tuple[str, date]]) -> None:
-        """Hold of the events that gold was built from the keys and the first ones of some days."""
+    def add_days(self, days: set[tuple[str, date]]) -> str | None:
+        """Hold the keys of the events that gold was built from on some days.
+
+        Returns:
+            SQL of these events, where they may be held and the days were not held before.
+        """
         days = days - self._days
         self._days |= days
-        if not days or not self._holds_built:
-            return
+        if not days or not self.holds_built:
+            return None
         if self._built_rows() > self.most_built:
             logger.info("live tail without what was built", extra={"table": self.of.contract})
-            self._holds_built = False
+            self.holds_built = False
             self.cursor.execute(
                 f"create or replace view {self._name('needed')} as "
                 f"from live.built_{self.of.contract}"
             )
             for what in ("near", "keys"):
                 self.cursor.execute(f"drop table {self._name(what)}")
-            return
+            return None
         built = f"(select * from live.built_{self.of.contract} where {_in_days(sorted(days))})"
         key = ", ".join(map(quote_name, (*self.of.key, "event_date")))
         self.cursor.execute(f"insert into {self._name('keys')} select hash({key}) from {built}")
-        if self.of.firsts is not None:
-            firsts = self.of.firsts.replace(f"live.built_{self.of.contract}", f"{built} as built")
-            self.cursor.execute(f"insert into {self._name('near')} by name {firsts}")
+        return built
 
     def _built_rows(self) -> int:
         """Return how many rows silver has in the held days, by its log."""
@@ -238,49 +249,51 @@ class HeldTail:
         )
 
     def add_near(self, came: str, first: datetime, last: datetime) -> None:
-        """Hold the built events of minutes; a first event of a visit as one of these.
+        """Hold the built events of minutes.
 
         Args:
             came: the table of these minutes, none of which was held before.
             first: the first of them.
             last: the last of them.
         """
-        if not self._holds_built:
+        if not self.holds_built:
             return
-        near = self._name("near")
-        in_minutes = (
-            f"(tenant_id, epoch_us(event_at) // {MINUTE_US}) in "
-            f"(select tenant_id, epoch_us(minute) // {MINUTE_US} from {came})"
-        )
-        self.cursor.execute(f"delete from {near} where {in_minutes}")
         self.cursor.execute(
-            f"insert into {near} by name select {self._columns} "
+            f"insert into {self._name('near')} by name select {self.columns} "
             f"from live.built_{self.of.contract} where {_in_days(sorted(self._days))} "
             f"and event_at >= timestamptz '{first.isoformat()}' "
             f"and event_at < timestamptz '{(last + timedelta(minutes=1)).isoformat()}' "
-            f"and {in_minutes}"
+            f"and {in_minutes(came)}"
         )
 
     def add_events(self) -> None:
-        """Hold the events of the rows that came, and of each whether it is new to silver."""
+        """Hold the events of the rows that came, and of each whether it is new to silver.
+
+        They are in ``held.came_<contract>`` too, until others come.
+        """
         key = ", ".join(map(quote_name, self.of.key))
         events, came = self._name("events"), self._name("came")
         self.cursor.execute(
-            f"create or replace table {came} as select {self._columns} "
-            f"from ({self._batch(self.of.events)}) anti join {events} using ({key})"
+            f"create or replace table {came} as select {self.columns}, true as is_new, "
+            f"hash({key}) as key_hash from ({self._batch(self.of.events)})"
         )
-        marked = f"select *, true as is_new from {came}"
+        again = f"{came} where key_hash in (select key_hash from {events})"
+        if self.rows and self._count(again):
+            self.cursor.execute(
+                f"delete from {came} where ({key}) in (select {key} from {events} "
+                f"where key_hash in (select key_hash from {came}))"
+            )
         if self._may_be_built(came):
             days = self.cursor.execute(f"select distinct tenant_id, event_date from {came}")
             among = _in_days(sorted(days.fetchall()))
             key = f"{key}, event_date"
-            marked = (
-                f"select * exclude (is_built), is_built is null as is_new from {came} "
-                f"left join (select distinct {key}, true as is_built "
-                f"from live.built_{self.of.contract} where {among} "
-                f"and ({key}) in (select {key} from {came})) using ({key})"
+            self.cursor.execute(
+                f"update {came} set is_new = false where ({key}) in "
+                f"(select {key} from live.built_{self.of.contract} where {among} "
+                f"and ({key}) in (select {key} from {came}))"
             )
-        self.cursor.execute(f"insert into {events} by name {marked}")
+        self.cursor.execute(f"insert into {events} by name from {came}")
+        self.rows += self._count(came)
 
     def _count(self, name: str) -> int:
         row = self.cursor.execute(f"select count(*) from {name}").fetchone()
@@ -291,7 +304,7 @@ class HeldTail:
         """Tell whether silver may have one of the events that came: by the hashes of its keys."""
         key = ", ".join(map(quote_name, (*self.of.key, "event_date")))
         suspects = f"select 1 from {came} limit 1"
-        if self._holds_built:
+        if self.holds_built:
             suspects = (
                 f"select 1 from {self._name('keys')} "
                 f"where key_hash in (select hash({key}) from {came}) limit 1"
@@ -308,6 +321,15 @@ class HeldTail:
     def _batch(self, sql: str) -> str:
         """Return the SQL of a live view over the rows that are being read."""
         return re.sub(rf"\blive\.tail_{self.of.contract}\b", self._name("tail"), sql)
+
+
+def in_minutes(table: str) -> str:
+    """Return the filter of the events of the tenants' minutes that ``table`` has."""
+    minute = f"epoch_us({{}}) // {MINUTE_US}"
+    return (
+        f"(tenant_id, {minute.format('event_at')}) in "
+        f"(select tenant_id, {minute.format('minute')} from {table})"
+    )
 
 
 def _in_days(days: Days) -> str:

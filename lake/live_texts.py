@@ -23,11 +23,12 @@ logger = logging.getLogger(__name__)
 TABLE: Final = "live_views"
 TRIES: Final = 5
 
-Kind = Literal["events", "minutes", "firsts", "mart", "windows"]
+Kind = Literal["events", "minutes", "firsts", "mart", "windows", "rows"]
 """``events``: a silver table of events, from bronze. ``minutes``: the minutes of these events, from
 bronze, for the same table. ``firsts``: the first event of each visit, from what was built of the
-same table. ``mart``: a mart up to now; ``windows``: those of it that something came for. Others are
-of an earlier lakeward: nobody reads them, and the next build drops them."""
+same table. ``mart``: a mart up to now; ``windows``: those of it that something came for; ``rows``:
+those of some windows, over the tables of a session that holds the tail. Others are of an earlier
+lakeward: nobody reads them, and the next build drops them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

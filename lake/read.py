@@ -134,13 +134,18 @@ class LakeReader:
 
     def close(self) -> None:
         """End the session; what it holds stays for those that are beside it."""
+        self._live.leave()  # first, as a connection that is closed closes its cursors
         self._connection.close()
-        self._live.leave()
 
     @property
     def has_live(self) -> bool:
         """True when the session has live views, which a past or a tenant's one has not."""
         return not self._has_no_live
+
+    @property
+    def held_rows(self) -> int | None:
+        """How many rows of bronze the session holds in memory; None when it holds no tail."""
+        return None if self._live.held is None else self._live.held.rows
 
     def interrupt(self) -> None:
         """Stop the query that runs now; safe from another thread."""

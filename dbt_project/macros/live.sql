@@ -7,10 +7,17 @@
     {{ return(execute and model.resource_type == 'operation') }}
 {% endmacro %}
 
+{# True while that of a mart is put together as a session that holds the tail asks it: over tables that
+   have the events of the wanted windows and no others. A hook's model is a dictionary that all macros
+   share; nothing else reaches the macros of a model that a hook renders. #}
+{% macro is_held() %}
+    {{ return(is_live() and model.get('is_held', false)) }}
+{% endmacro %}
+
 {# True when a mart works out the windows in `touched` and no others: in a live view those that an event
    came for since the last build, in an increment those that events came or went of. #}
 {% macro is_partial() %}
-    {{ return(is_live() or is_incremental()) }}
+    {{ return((is_live() and not is_held()) or is_incremental()) }}
 {% endmacro %}
 
 {# What a live mart reads in place of a silver table: the events up to now. Of those that gold was

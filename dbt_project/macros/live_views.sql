@@ -49,6 +49,16 @@
             'key': [],
             'sql': first_of_visits('select * from live.built_clickstream'),
         }) -%}
+        {%- for name in marts if marts[name] == 1 -%}
+            {%- do model.update({'is_held': true}) -%}
+            {%- set text = namespace(sql=render(graph.nodes['model.lakeward.' ~ name].raw_code)) -%}
+            {%- do model.update({'is_held': false}) -%}
+            {%- for relation in staged.values() -%}
+                {%- set contract = relation.identifier | replace('stg_', '') -%}
+                {%- set text.sql = text.sql | replace(relation | string, 'held.open_' ~ contract) -%}
+            {%- endfor -%}
+            {%- do texts.append({'kind': 'rows', 'name': name, 'key': [], 'sql': text.sql}) -%}
+        {%- endfor -%}
         {%- for name, minutes in marts.items() -%}
             {%- set text = namespace(sql=render(graph.nodes['model.lakeward.' ~ name].raw_code)) -%}
             {%- set contracts = [] -%}

@@ -62,9 +62,13 @@ happenings as (
 -- A visit's channel is that of its first event of the day: later pages have the site itself as
 -- their referrer, and registrations and conversions know no channel.
 channels as (
+    {%- if is_held() %}
+    select * from held.open_visits
+    {%- else %}
     {{ first_of_visits(
         'select * from (' ~ page_events ~ ') ' ~ of_visits_in(step('happenings', happenings))
     ) }}
+    {%- endif %}
 ),
 
 final as (
