@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 Buckets = frozenset[tuple[str, date]]
 
 _WRITER = WriterProperties(
-    compression="ZSTD", compression_level=1, dictionary_page_size_limit=128 * 1024
+    compression="ZSTD", compression_level=1, dictionary_page_size_limit=64 * 1024
 )
 """Each column of each partition that is being written holds a dictionary of its own, by default of
 up to 1 MB before it turns out that its values hardly come twice."""
