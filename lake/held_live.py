@@ -78,7 +78,8 @@ class HeldLive:
     def close(self) -> None:
         """Forget what is held; a query that runs ends first."""
         self._ended = True
-        self._closer.interrupt()
+        if self._closing.locked():
+            self._closer.interrupt()
         with self._closing, self._lock:
             self._closer.close()
             self.cursor.close()
@@ -235,7 +236,8 @@ class HeldLive:
         self._tails.clear()
         self._windows = None
         self._make_views(None)
-        self._closer.interrupt()
+        if self._closing.locked():
+            self._closer.interrupt()
         with self._closing:
             self.cursor.execute(f"drop schema if exists {HELD} cascade")
 
