@@ -32,6 +32,9 @@ from lake.tenant_share import SHARED, TenantShare
 
 FETCH_ROWS = 10_000
 _LIVE = re.compile(rf"\b{SCHEMA}\b", re.IGNORECASE)
+NEVER_CHECKPOINTED = "1TB"
+"""Of changes, before DuckDB looks through all tables in memory for rows that were deleted, in the
+commit of whoever comes next. What a session holds is deleted by whole tables."""
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 
 
@@ -109,6 +112,8 @@ class LakeReader:
         as_of.check(tables)
         self._connection = connect(lake)
         try:
+            if holds_tail:
+                self._connection.execute(f"set checkpoint_threshold = '{NEVER_CHECKPOINTED}'")
             for layer in LAYERS if share is None else SHARED:
                 self._connection.execute(f"create schema {quote_name(layer)}")
             if share is None:
