@@ -9,8 +9,8 @@
 {%- set days = var('attribution_lookback_days') %}
 {%- set lookback = "interval '" ~ days ~ " days'" %}
 
-{#- From when on a touch counts is said of the purchase: of each touch how long it counts would be asked
-    of a calendar millions of times. -#}
+{#- From when on a touch counts is said of the purchase: of each touch how long it counts would be
+    asked of a calendar millions of times. -#}
 {%- set bought_columns = "*, event_at - " ~ lookback ~ " as touched_since" %}
 
 {#- A new touch changes the days on which the user, or the visit, bought within the lookback. -#}
