@@ -110,10 +110,8 @@ class BuildRun:
 
     def keep_staged(self, label: str, changes: Changes) -> None:
         """Remember where the changed rows of a table are, which was written by these changes."""
-        tables = self.changed_tables.get(label)
-        if tables is not None:
-            with self.lock:
-                self.staged[label] = StagedRows(changes, *tables)
+        with self.lock:
+            self.staged[label] = StagedRows(changes, *self.changed_tables[label])
 
     def sides(self, changes: Mapping[str, Changes]) -> dict[str, dict[str, str]]:
         """Return, by label of the table, where the changed rows of just these files are staged."""
