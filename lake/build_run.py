@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import duckdb
 from deltalake import DeltaTable
 
 from ingest.contracts.model import Contract
+from lake.attached import attached, detach_all
 from lake.delta_log import Changes
-from lake.duck import delta_scan, quote_name
+from lake.duck import quote_name
 from lake.increments import Pinned, Plan
 from lake.schema import bronze_schema, dead_letter_schema
 from lake.tables import DEAD_LETTERS, Lake, Layer
@@ -52,6 +54,8 @@ class BuildRun:
     lakes: Lakes
     contracts: tuple[Contract, ...]
     plans: dict[str, Plan] = field(default_factory=dict)
+    described: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The plans as the macros read them, tens of times a model."""
     bucket_sql: dict[str, str] = field(default_factory=dict)
     """For a model that works out itself which buckets it replaces: the query that gives them."""
     changed_tables: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -67,6 +71,7 @@ class BuildRun:
         A bronze table that the writer has not made yet is an empty view, so that the models of a
         lake with one event type run, and give empty tables.
         """
+        detach_all(cursor)
         cursor.execute(f"create schema if not exists {quote_name(SCRATCH)}")
         layers: tuple[Layer, ...] = ("bronze", "silver", "gold", "ops")
         for layer in layers:
@@ -125,9 +130,9 @@ class BuildRun:
         """Make ``<layer>.<name>`` the pinned version of the table."""
         if pinned.table is None:
             return
-        scan = delta_scan(pinned.uri, pinned.table.version())
+        table = attached(cursor, pinned)
         with self.lock:
             cursor.execute(
                 f"create or replace view {quote_name(pinned.layer)}.{quote_name(pinned.name)} "
-                f"as from {scan}"
+                f"as from {table}"
             )

@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 import duckdb
 
+from lake.attached import attached
 from lake.build_run import SCRATCH
-from lake.duck import delta_scan, quote_name, quote_text
+from lake.duck import quote_name, quote_text
 from lake.errors import BuildError, ConcurrentBuildError
+from lake.file_rows import column_types
 from lake.increments import Plan
 from lake.maintenance.fence import step_over_maintenance
 from lake.model_table import Buckets, append, replace_all, replace_buckets
@@ -82,17 +84,17 @@ def _write(
         return Written("rebuilt:" if count == 1 else f"rebuilt in {count} slices:", rows)
     # not streamed: what a `union all` gives may stand still for ever (duckdb/duckdb#22215)
     staged = f"{quote_name(SCRATCH)}.{quote_name(plan.own.name + '__rows')}"
-    cursor.execute(f"create or replace table {staged} as {_in_table_order(cursor, plan, sql)}")
+    cursor.execute(f"create or replace table {staged} as {sql}")
     try:
+        columns = _columns_of_table(cursor, plan, staged)
         if plan.mode == "backfill":
-            return _write_range(cursor, plan, staged, partition_by)
+            return _write_range(cursor, plan, staged, columns, partition_by)
+        fresh = f"select {columns} from {staged}"
         if strategy == "replace_buckets":
             buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
-            rows = replace_buckets(plan, stream(cursor, f"from {staged}"), buckets)
-            return Written("replaced:", rows)
-        fresh = f"from {staged}"
+            return Written("replaced:", replace_buckets(plan, stream(cursor, fresh), buckets))
         if request["looks_up_keys"]:
-            fresh = _not_there_yet(plan, staged, request["unique_key"])
+            fresh = _not_there_yet(cursor, plan, staged, columns, request["unique_key"])
         return Written("added:", append(plan, stream(cursor, fresh)))
     finally:
         cursor.execute(f"drop table if exists {staged}")
@@ -102,7 +104,7 @@ def _is_same(cursor: duckdb.DuckDBPyConnection, plan: Plan, sql: str) -> bool:
     """Tell whether the table holds exactly the rows of ``sql``."""
     if plan.own.table is None:
         return False
-    own = f"from {delta_scan(plan.own.uri, plan.own.table.version())}"
+    own = f"from {attached(cursor, plan.own)}"
     if cursor.execute(f"describe {sql}").fetchall() != cursor.execute(f"describe {own}").fetchall():
         return False
     differing = cursor.execute(
@@ -112,14 +114,19 @@ def _is_same(cursor: duckdb.DuckDBPyConnection, plan: Plan, sql: str) -> bool:
 
 
 def _write_range(
-    cursor: duckdb.DuckDBPyConnection, plan: Plan, staged: str, partition_by: Sequence[str]
+    cursor: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    staged: str,
+    columns: str,
+    partition_by: Sequence[str],
 ) -> Written:
     """Replace the buckets of the date range whose rows differ from what is there now."""
     assert plan.own.table is not None
     assert plan.dates is not None
     tenant, day = (quote_name(name) for name in partition_by)
+    rows = f"select {columns} from {staged}"
     current = (
-        f"select * from {delta_scan(plan.own.uri, plan.own.table.version())} where {day} between "
+        f"select {columns} from {attached(cursor, plan.own)} where {day} between "
         f"date '{plan.dates.first}' and date '{plan.dates.last}'"
     )
     outside = cursor.execute(
@@ -134,37 +141,35 @@ def _write_range(
     differing = buckets_of(
         cursor,
         f"select distinct {tenant}, {day} from ("
-        f"(from {staged} except all {current}) union all ({current} except all from {staged}))",
+        f"({rows} except all {current}) union all ({current} except all {rows}))",
     )
     if not differing:
         return Written("left as they are:", 0)
     cursor.execute(f"delete from {staged} where ({tenant}, {day}) not in ({_values(differing)})")
-    return Written("replaced:", replace_buckets(plan, stream(cursor, f"from {staged}"), differing))
+    return Written("replaced:", replace_buckets(plan, stream(cursor, rows), differing))
 
 
-def _not_there_yet(plan: Plan, staged: str, key: Sequence[str]) -> str:
+def _not_there_yet(
+    cursor: duckdb.DuckDBPyConnection, plan: Plan, staged: str, columns: str, key: Sequence[str]
+) -> str:
     """Return the SQL of the staged rows whose key the table does not hold.
 
     The keys that are there already are looked up first, by a semi join that hashes the few new
     keys and streams the table; the other way round would hash the whole history.
     """
-    assert plan.own.table is not None
-    own = delta_scan(plan.own.uri, plan.own.table.version())
     keys = ", ".join(quote_name(name) for name in key)
     same = " and ".join(f"o.{quote_name(k)} = n.{quote_name(k)}" for k in key)
     return (
-        f"with known as (select {keys} from {own} as o where exists "
+        f"with known as (select {keys} from {attached(cursor, plan.own)} as o where exists "
         f"(select 1 from {staged} as n where {same})) "
-        f"select * from {staged} as n where not exists (select 1 from known as o where {same})"
+        f"select {columns} from {staged} as n "
+        f"where not exists (select 1 from known as o where {same})"
     )
 
 
-def _in_table_order(cursor: duckdb.DuckDBPyConnection, plan: Plan, sql: str) -> str:
-    """Return ``sql`` with the columns in the order of the table, which must be the same ones."""
-    assert plan.own.table is not None
-    own = delta_scan(plan.own.uri, plan.own.table.version())
-    wanted = {str(row[0]): str(row[1]) for row in cursor.execute(f"describe {sql}").fetchall()}
-    there = {str(row[0]): str(row[1]) for row in cursor.execute(f"describe from {own}").fetchall()}
+def _columns_of_table(cursor: duckdb.DuckDBPyConnection, plan: Plan, staged: str) -> str:
+    """Return the table's columns in their order, which those of the staged rows must be too."""
+    wanted, there = column_types(cursor, staged), column_types(cursor, attached(cursor, plan.own))
     if wanted != there:
         differing = sorted(
             name for name in {*wanted, *there} if wanted.get(name) != there.get(name)
@@ -173,8 +178,7 @@ def _in_table_order(cursor: duckdb.DuckDBPyConnection, plan: Plan, sql: str) -> 
             f"the columns of {plan.own.label} have changed: {', '.join(differing)}",
             hint=f"rebuild it: dbt build --full-refresh --select {plan.own.name}+",
         )
-    columns = ", ".join(quote_name(name) for name in there)
-    return f"select {columns} from ({sql})"
+    return ", ".join(quote_name(name) for name in there)
 
 
 def buckets_of(cursor: duckdb.DuckDBPyConnection, sql: str) -> Buckets:

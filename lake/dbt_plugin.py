@@ -26,6 +26,7 @@ from dbt_common.invocation import get_invocation_id
 
 from ingest.contracts.registry import load_contracts
 from ingest.settings import IngestSettings
+from lake.attached import attached
 from lake.build_run import SCRATCH, BuildRun
 from lake.build_write import buckets_of, write
 from lake.dbt_lakes import lakes_of_run
@@ -85,7 +86,7 @@ class Plugin(BasePlugin):
         label = f"{target_config.relation.schema}.{target_config.relation.identifier}"
         answer = request["answer"]
         if verb == "plan":
-            answer.update(self._describe(self._plan(label, request)))
+            answer.update(self._plan(label, request))
         elif verb == "contract":
             answer["columns"] = self._contract(label.partition(".")[2])
         elif verb == "buckets":
@@ -126,11 +127,12 @@ class Plugin(BasePlugin):
         known = ", ".join(contract.name for contract in self._current().contracts)
         raise BuildError(f"there is no contract {name}", hint=f"there are: {known}")
 
-    def _plan(self, label: str, request: dict[str, Any]) -> Plan:
+    def _plan(self, label: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what the macros need to know of the model's plan, which the first call makes."""
         run = self._current()
         with run.lock:
-            if label in run.plans:
-                return run.plans[label]
+            if label in run.described:
+                return run.described[label]
         flags = get_flags()  # type: ignore[no-untyped-call]
         if getattr(flags, "EMPTY", False) or getattr(flags, "SAMPLE", None):
             raise BuildError(
@@ -154,19 +156,22 @@ class Plugin(BasePlugin):
             self._publish_rows(name, files, new_rows_view(made, name))
         for name, files in made.old_files.items():
             self._publish_rows(name, files, old_rows_view(made, name))
-        return made
+        described = self._describe(made)
+        with run.lock:
+            run.described[label] = described
+        return described
 
     def _publish_rows(self, label: str, paths: list[str], view: str) -> None:
         """Make ``view`` the rows of these files of ``label``, as the pinned version has them."""
         pinned = self._current().pin(*_split(label))
         assert pinned.table is not None
-        types = column_types(self._cursor, pinned.uri, pinned.table.version())
+        types = column_types(self._cursor, attached(self._cursor, pinned))
         sql = rows_of_files(types, pinned.table.metadata().partition_columns, paths)
         with self._current().lock:
             self._cursor.execute(f"create or replace view {view} as {sql}")
 
     def _describe(self, made: Plan) -> dict[str, Any]:
-        """Return what the macros need to know, as plain values."""
+        """Return a plan as plain values."""
         answer: dict[str, Any] = {
             "mode": made.mode,
             "reason": made.reason,

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from lake.duck import delta_scan, quote_name, quote_text
+from lake.duck import quote_name, quote_text
 
 
-def column_types(cursor: duckdb.DuckDBPyConnection, uri: str, version: int) -> dict[str, str]:
-    """Return DuckDB's type of each column of a version of the table at ``uri``, in order."""
-    described = cursor.execute(f"describe from {delta_scan(uri, version)}")
+def column_types(cursor: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """Return DuckDB's type of each column, in order, of what is selected from in SQL."""
+    described = cursor.execute(f"describe from {table}")
     return {str(row[0]): str(row[1]) for row in described.fetchall()}
 
 

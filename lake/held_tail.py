@@ -28,7 +28,7 @@ from lake.delta_log import (
     read_changes,
     read_commit_infos,
 )
-from lake.duck import quote_name, quote_text
+from lake.duck import delta_scan, quote_name, quote_text
 from lake.erasure.mark import mark_in
 from lake.file_rows import column_types, rows_of_files
 from lake.increments import NEVER
@@ -101,7 +101,7 @@ class HeldTail:
         contract = self.of.contract
         self._table = self.lake.open("bronze", contract)
         uri = self.lake.uri("bronze", contract)
-        self._types = column_types(self.cursor, uri, self._table.version())
+        self._types = column_types(self.cursor, delta_scan(uri, self._table.version()))
         self._days = set()
         self.holds_built = True
         self.rows = 0

@@ -96,7 +96,7 @@ def open_source(
     version = lake.open(LAYER, mart.name).version()
     uri = lake.uri(LAYER, mart.name)
     with connect(lake) as cursor:
-        types = column_types(cursor, uri, version)
+        types = column_types(cursor, delta_scan(uri, version))
         mart.require_key(types)
         selection = select(
             types, mart.label, where=where, tenant=tenant, since=since, before=before

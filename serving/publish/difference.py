@@ -64,7 +64,7 @@ class Difference:
         self._mart = mart
         self._table = table
         self._uri = lake.uri(LAYER, mart.name)
-        self._types = column_types(cursor, self._uri, table.version())
+        self._types = column_types(cursor, delta_scan(self._uri, table.version()))
         mart.require_key(self._types)
         self._key = json_text(mart.key, self._types)
         self._row = json_text(self._types, self._types)
