@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -29,6 +30,8 @@ class Lakes:
 
     shared: Lake
     own: Lake
+    key_hashes: Path
+    """The folder for what is known of the keys in the tables of ``own``."""
 
     def of(self, layer: Layer) -> Lake:
         """Return the lake that holds ``layer``."""

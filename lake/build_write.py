@@ -5,9 +5,10 @@ The SQL here is put together from the project's own models, names and dates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
@@ -18,6 +19,7 @@ from lake.duck import quote_name, quote_text
 from lake.errors import BuildError, ConcurrentBuildError
 from lake.file_rows import column_types
 from lake.increments import Plan
+from lake.key_hashes import KeyHashes
 from lake.maintenance.fence import step_over_maintenance
 from lake.model_table import Buckets, append, replace_all, replace_buckets
 from lake.slices import slices_for, stream
@@ -40,6 +42,8 @@ def write(
     cursor: duckdb.DuckDBPyConnection,
     plan: Plan,
     request: dict[str, Any],
+    *,
+    key_hashes: Path,
     bucket_sql: str | None = None,
 ) -> Written:
     """Write the rows of ``request["sql"]``.
@@ -49,6 +53,7 @@ def write(
         plan: what is to be done.
         request: ``sql``, ``strategy``, ``partition_by``, ``unique_key``, ``looks_up_keys`` (a key
             may be in the table already), ``only_if_changed``, ``sliced_by``.
+        key_hashes: the folder for hashes of the keys in the table's files.
         bucket_sql: gives the buckets to replace; without it those that changed upstream.
 
     Raises:
@@ -57,19 +62,20 @@ def write(
     """
     for _ in range(MAINTAINED_MEANWHILE):
         try:
-            return _write(cursor, plan, request, bucket_sql)
+            return _write(cursor, plan, request, key_hashes, bucket_sql)
         except ConcurrentBuildError:
             if plan.own.table is None or not step_over_maintenance(
                 plan.own.table, plan.own.lake.storage_options
             ):
                 raise
-    return _write(cursor, plan, request, bucket_sql)
+    return _write(cursor, plan, request, key_hashes, bucket_sql)
 
 
 def _write(
     cursor: duckdb.DuckDBPyConnection,
     plan: Plan,
     request: dict[str, Any],
+    key_hashes: Path,
     bucket_sql: str | None,
 ) -> Written:
     sql: str = request["sql"]
@@ -86,7 +92,8 @@ def _write(
     staged = f"{quote_name(SCRATCH)}.{quote_name(plan.own.name + '__rows')}"
     cursor.execute(f"create or replace table {staged} as {sql}")
     try:
-        columns = _columns_of_table(cursor, plan, staged)
+        types = _types_of_table(cursor, plan, staged)
+        columns = ", ".join(map(quote_name, types))
         if plan.mode == "backfill":
             return _write_range(cursor, plan, staged, columns, partition_by)
         fresh = f"select {columns} from {staged}"
@@ -94,7 +101,7 @@ def _write(
             buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
             return Written("replaced:", replace_buckets(plan, stream(cursor, fresh), buckets))
         if request["looks_up_keys"]:
-            fresh = _not_there_yet(cursor, plan, staged, columns, request["unique_key"])
+            fresh = _not_there_yet(cursor, plan, staged, types, request["unique_key"], key_hashes)
         return Written("added:", append(plan, stream(cursor, fresh)))
     finally:
         cursor.execute(f"drop table if exists {staged}")
@@ -150,25 +157,35 @@ def _write_range(
 
 
 def _not_there_yet(
-    cursor: duckdb.DuckDBPyConnection, plan: Plan, staged: str, columns: str, key: Sequence[str]
+    cursor: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    staged: str,
+    types: Mapping[str, str],
+    key: Sequence[str],
+    key_hashes: Path,
 ) -> str:
     """Return the SQL of the staged rows whose key the table does not hold.
 
     The keys that are there already are looked up first, by a semi join that hashes the few new
-    keys and streams the table; the other way round would hash the whole history.
+    keys and streams what is there; the other way round would hash history.
     """
+    assert plan.own.table is not None
+    partitions = plan.own.table.metadata().partition_columns
+    in_files = [name for name in key if name not in partitions]
+    own = KeyHashes(key_hashes, plan.own, in_files, types).rows_near(cursor, staged)
+    columns = ", ".join(map(quote_name, types))
     keys = ", ".join(quote_name(name) for name in key)
     same = " and ".join(f"o.{quote_name(k)} = n.{quote_name(k)}" for k in key)
     return (
-        f"with known as (select {keys} from {attached(cursor, plan.own)} as o where exists "
+        f"with known as (select {keys} from ({own}) as o where exists "
         f"(select 1 from {staged} as n where {same})) "
         f"select {columns} from {staged} as n "
         f"where not exists (select 1 from known as o where {same})"
     )
 
 
-def _columns_of_table(cursor: duckdb.DuckDBPyConnection, plan: Plan, staged: str) -> str:
-    """Return the table's columns in their order, which those of the staged rows must be too."""
+def _types_of_table(cursor: duckdb.DuckDBPyConnection, plan: Plan, staged: str) -> dict[str, str]:
+    """Return the type of each column of the table in order; the staged rows must have the same."""
     wanted, there = column_types(cursor, staged), column_types(cursor, attached(cursor, plan.own))
     if wanted != there:
         differing = sorted(
@@ -178,7 +195,7 @@ def _columns_of_table(cursor: duckdb.DuckDBPyConnection, plan: Plan, staged: str
             f"the columns of {plan.own.label} have changed: {', '.join(differing)}",
             hint=f"rebuild it: dbt build --full-refresh --select {plan.own.name}+",
         )
-    return ", ".join(quote_name(name) for name in there)
+    return there
 
 
 def buckets_of(cursor: duckdb.DuckDBPyConnection, sql: str) -> Buckets:

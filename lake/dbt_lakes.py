@@ -11,10 +11,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from lake.build_run import Lakes
 from lake.settings import LakeSettings
 from lake.tables import Lake
+
+KEY_HASHES: Final = "key_hashes"
 
 _named: list[Lakes] = []
 """Those of the run that is under way in this process, of which there is one at a time."""
@@ -47,4 +50,6 @@ def lakes_of_run(*, is_dev: bool) -> Lakes:
 def lakes_at(root: str, home: Path, *, is_dev: bool) -> Lakes:
     """Return the lake at ``root``, and beside it the one that a dev target owns in ``home``."""
     shared = Lake(LakeSettings(lake_root=root).root)
-    return Lakes(shared, Lake(str((home / "dev" / "lake").resolve())) if is_dev else shared)
+    if not is_dev:
+        return Lakes(shared, shared, home / KEY_HASHES)
+    return Lakes(shared, Lake(str((home / "dev" / "lake").resolve())), home / "dev" / KEY_HASHES)

@@ -204,7 +204,13 @@ class Plugin(BasePlugin):
         run = self._current()
         made = run.plans[label]
         before = made.own.table.version() if made.own.table is not None else NEVER
-        result = write(self._cursor, made, request, run.bucket_sql.get(label))
+        result = write(
+            self._cursor,
+            made,
+            request,
+            key_hashes=run.lakes.key_hashes / label,
+            bucket_sql=run.bucket_sql.get(label),
+        )
         pinned = run.move(self._cursor, made.own)
         assert pinned.table is not None
         if made.mode == "increment" and label in run.changed_tables:
