@@ -13,6 +13,7 @@ import logging
 import os
 import tempfile
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from lake.duck import prepare, quote_name, quote_text
 from lake.errors import BuildError
 from lake.file_rows import column_types, rows_of_files
 from lake.increments import NEVER, DateRange, Plan, Reach, has_read_all, plan
+from lake.key_hashes import KeyHashes
 from lake.live_texts import LiveText, keep_texts
 from lake.model_table import append
 from lake.tables import LAYERS, Layer
@@ -96,6 +98,8 @@ class Plugin(BasePlugin):
         elif verb == "read_buckets":
             found = buckets_of(self._cursor, request["sql"])
             answer["buckets"] = sorted((name, str(day)) for name, day in found)
+        elif verb == "near":
+            answer["sql"] = self._near(request["label"], request["key"], request["staged"])
         elif verb == "settled":
             run = self._current()
             answer["settled"] = all(
@@ -187,6 +191,14 @@ class Plugin(BasePlugin):
         if made.mode == "increment" and not made.new_files:
             answer["buckets"] = sorted((name, str(day)) for name, day in made.buckets())
         return answer
+
+    def _near(self, label: str, key: Sequence[str], staged: str) -> str:
+        """Return a query of the rows of all files that may hold a key of a staged table."""
+        run = self._current()
+        pinned = run.pin(*_split(label))
+        types = column_types(self._cursor, attached(self._cursor, pinned))
+        folder = run.lakes.key_hashes / label
+        return KeyHashes(folder, pinned, key, types).rows_near(self._cursor, staged)
 
     def _advance(self, label: str) -> dict[str, Any]:
         """Record that the upstreams were read although they brought nothing."""

@@ -245,6 +245,15 @@
     {{ return(table) }}
 {% endmacro %}
 
+{# Of a relation all rows of those data files that may hold a key of a table of stage_rows; the keys
+   are for the query to compare. Partition columns may not be in the key. All uses of a relation name
+   the same key, as what is known of it is kept for each file (lake/key_hashes.py). #}
+{% macro rows_near(relation, key, staged) %}
+    {%- if not is_building() -%}{{ return(relation) }}{%- endif -%}
+    {%- set label = relation.schema ~ '.' ~ relation.identifier -%}
+    {{ return('(' ~ delta_call('near', {'label': label, 'key': key, 'staged': staged}).sql ~ ')') }}
+{% endmacro %}
+
 {# Tells the plugin which buckets (tenant, date) an increment of this model replaces. #}
 {% macro replaces_buckets(sql) %}
     {%- if is_building() -%}{%- do delta_call('buckets', {'sql': sql}) -%}{%- endif -%}

@@ -63,26 +63,34 @@
     {%- endset %}
     {%- set changed_days = stage_rows('changed_days', changed_days_sql) %}
     {#- A user's own name is the user's, so only visits and devices are looked up. -#}
+    {%- set others_sql %}
+        select {{ by_identifier }} from {{ changed_days }}
+        where identifier_type != 'user'
+        except
+        select {{ by_identifier }} from {{ moved }}
+    {%- endset %}
+    {%- set others = stage_rows('others', others_sql) %}
     {%- set owners_sql %}
-        with others as (
-            select {{ by_identifier }} from {{ changed_days }}
-            except
-            select {{ by_identifier }} from {{ moved }}
-        )
-
         select
             {{ by_identifier }},
             user_id
-        from {{ identity }}
+        from {{ rows_near(identity, ['identifier_type', 'identifier'], others) }}
         where
             user_id is not null
-            and ({{ by_identifier }}) in (from others where identifier_type != 'user')
+            and ({{ by_identifier }}) in (from {{ others }})
         union all
-        select
-            {{ by_identifier }},
-            identifier as user_id
-        from others
-        where identifier_type = 'user'
+        (
+            select
+                {{ by_identifier }},
+                identifier as user_id
+            from {{ changed_days }}
+            where identifier_type = 'user'
+            except
+            select
+                {{ by_identifier }},
+                identifier as user_id
+            from {{ moved }}
+        )
     {%- endset %}
     {%- set owners = stage_rows('owners', owners_sql) %}
     {%- set moved_since = first_day_of('select min(first_seen_date) from ' ~ moved) %}

@@ -96,7 +96,7 @@
                 first_seen_at,
                 linked_at,
                 first_page_at
-            from {{ this }}
+            from {{ rows_near(this, ['identifier_type', 'identifier'], fresh) }}
             where (tenant_id, identifier_type, identifier) in (
                 select tenant_id, identifier_type, identifier from {{ fresh }}
             )

@@ -11,60 +11,60 @@
 {#- An increment works on the sessions that a new event touches. Those that were built before are
     taken as intervals, the new events as points; whatever the 30-minute rule joins with a point
     is made anew from silver, over the days it spans and no others. #}
-{%- set changed_sql %}
-    with new_events as (
-        select tenant_id, session_id, occurred_at
-        from {{ new_rows(ref('stg_clickstream')) }}
-        where not is_date_clamped
-    ),
-
-    pieces as (
-        select
-            tenant_id,
-            session_id,
-            occurred_at as started_at,
-            occurred_at as ended_at,
-            true as is_new
-        from new_events
-        union all
-        select tenant_id, session_id, started_at, ended_at, false as is_new
-        from {{ this }}
-        where (tenant_id, session_id) in (select tenant_id, session_id from new_events)
-    ),
-
-    spaced as (
-        select
-            *,
-            max(ended_at) over (
-                partition by tenant_id, session_id
-                order by started_at, ended_at
-                rows between unbounded preceding and 1 preceding
-            ) as open_until
-        from pieces
-    ),
-
-    numbered as (
-        select
-            *,
-            count_if(open_until is null or started_at > open_until + {{ gap }}) over (
-                partition by tenant_id, session_id
-                order by started_at, ended_at
-                rows unbounded preceding
-            ) as session_number
-        from spaced
-    )
-
-    select
-        tenant_id,
-        session_id,
-        min(started_at) as started_at,
-        max(ended_at) as ended_at
-    from numbered
-    group by tenant_id, session_id, session_number
-    having bool_or(is_new)
+{%- set new_events_sql %}
+    select tenant_id, session_id, occurred_at
+    from {{ new_rows(ref('stg_clickstream')) }}
+    where not is_date_clamped
 {%- endset %}
 
 {%- if is_incremental() %}
+    {%- set new_events = stage_rows('new_events', new_events_sql) %}
+    {%- set changed_sql %}
+        with pieces as (
+            select
+                tenant_id,
+                session_id,
+                occurred_at as started_at,
+                occurred_at as ended_at,
+                true as is_new
+            from {{ new_events }}
+            union all
+            select tenant_id, session_id, started_at, ended_at, false as is_new
+            from {{ rows_near(this, ['session_id'], new_events) }}
+            where (tenant_id, session_id) in (select tenant_id, session_id from {{ new_events }})
+        ),
+
+        spaced as (
+            select
+                *,
+                max(ended_at) over (
+                    partition by tenant_id, session_id
+                    order by started_at, ended_at
+                    rows between unbounded preceding and 1 preceding
+                ) as open_until
+            from pieces
+        ),
+
+        numbered as (
+            select
+                *,
+                count_if(open_until is null or started_at > open_until + {{ gap }}) over (
+                    partition by tenant_id, session_id
+                    order by started_at, ended_at
+                    rows unbounded preceding
+                ) as session_number
+            from spaced
+        )
+
+        select
+            tenant_id,
+            session_id,
+            min(started_at) as started_at,
+            max(ended_at) as ended_at
+        from numbered
+        group by tenant_id, session_id, session_number
+        having bool_or(is_new)
+    {%- endset %}
     {%- set changed = stage_rows('changed', changed_sql) %}
     {%- set spanned_sql %}
         select distinct
