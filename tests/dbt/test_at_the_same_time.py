@@ -55,10 +55,10 @@ def test_of_two_builds_at_once_one_fails_and_nothing_is_doubled(
         lake.add("clickstream", [page_view("e2", lake.now)])
     write = build_write.write
 
-    def write_late(cursor: Any, plan: Any, *rest: Any) -> Any:
+    def write_late(cursor: Any, plan: Any, *rest: Any, **named: Any) -> Any:
         if plan.own.name == "stg_clickstream":
             build_elsewhere(lake)
-        return write(cursor, plan, *rest)
+        return write(cursor, plan, *rest, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr("lake.dbt_plugin.write", write_late)
