@@ -21,6 +21,9 @@ def attached(cursor: duckdb.DuckDBPyConnection, pinned: Pinned) -> str:
     """Return what to select from for the pinned version of a table; attach it if need be.
 
     The name says which table it is, as one that was deleted and made anew has the same versions.
+
+    Raises:
+        duckdb.Error: the table cannot be read at that version.
     """
     assert pinned.table is not None
     version = pinned.table.version()

@@ -49,6 +49,9 @@ class KeyHashes:
         """Return a query of the rows of every file that may hold a key of the table ``staged``.
 
         Its columns must have the types of the table: equal values of two types have two hashes.
+
+        Raises:
+            LogGoneError: vacuum has removed a file of the pinned version.
         """
         wanted = _fetch(cursor, f"select distinct {self._hash} as h from {staged}")
         if not len(wanted):
@@ -88,7 +91,8 @@ class KeyHashes:
         hashes = _fetch(cursor, f"select {self._hash} as h from ({self._rows([file])})")
         torn = path.with_name(f"{path.name}.{os.getpid()}")
         hashes.tofile(torn)
-        torn.replace(path)
+        with suppress(FileNotFoundError):  # another build of the table has tidied up meanwhile
+            torn.replace(path)
         return hashes
 
     def _rows(self, files: Sequence[DataFile]) -> str:
