@@ -61,6 +61,9 @@ class BuildRun:
     """The plans as the macros read them, tens of times a model."""
     bucket_sql: dict[str, str] = field(default_factory=dict)
     """For a model that works out itself which buckets it replaces: the query that gives them."""
+    kept_sql: dict[str, str] = field(default_factory=dict)
+    """For a model that tells its own rows which stay as they are from those it makes: the former's
+    query."""
     changed_tables: dict[str, tuple[str, str]] = field(default_factory=dict)
     """For a model that stages the rows that come and go: the tables with them."""
     staged: dict[str, StagedRows] = field(default_factory=dict)

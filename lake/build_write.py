@@ -45,6 +45,7 @@ def write(
     *,
     key_hashes: Path,
     bucket_sql: str | None = None,
+    kept_sql: str | None = None,
 ) -> Written:
     """Write the rows of ``request["sql"]``.
 
@@ -55,6 +56,7 @@ def write(
             may be in the table already), ``only_if_changed``, ``sliced_by``.
         key_hashes: the folder for hashes of the keys in the table's files.
         bucket_sql: gives the buckets to replace; without it those that changed upstream.
+        kept_sql: gives rows of the table's own in these buckets that are written beside the others.
 
     Raises:
         BuildError: the rows do not fit the table.
@@ -62,13 +64,13 @@ def write(
     """
     for _ in range(MAINTAINED_MEANWHILE):
         try:
-            return _write(cursor, plan, request, key_hashes, bucket_sql)
+            return _write(cursor, plan, request, key_hashes, bucket_sql, kept_sql)
         except ConcurrentBuildError:
             if plan.own.table is None or not step_over_maintenance(
                 plan.own.table, plan.own.lake.storage_options
             ):
                 raise
-    return _write(cursor, plan, request, key_hashes, bucket_sql)
+    return _write(cursor, plan, request, key_hashes, bucket_sql, kept_sql)
 
 
 def _write(
@@ -77,6 +79,7 @@ def _write(
     request: dict[str, Any],
     key_hashes: Path,
     bucket_sql: str | None,
+    kept_sql: str | None,
 ) -> Written:
     sql: str = request["sql"]
     partition_by: Sequence[str] = request["partition_by"]
@@ -85,7 +88,7 @@ def _write(
         return Written("left as it is:", 0)
     if plan.mode == "full" or strategy is None:
         slices = slices_for(cursor, plan, request["sliced_by"])
-        rows = replace_all(plan, stream(cursor, sql, slices), partition_by)
+        rows = replace_all(plan, stream(cursor, [sql], slices), partition_by)
         count = len(slices)
         return Written("rebuilt:" if count == 1 else f"rebuilt in {count} slices:", rows)
     # not streamed: what a `union all` gives may stand still for ever (duckdb/duckdb#22215)
@@ -99,10 +102,12 @@ def _write(
         fresh = f"select {columns} from {staged}"
         if strategy == "replace_buckets":
             buckets = plan.buckets() if bucket_sql is None else buckets_of(cursor, bucket_sql)
-            return Written("replaced:", replace_buckets(plan, stream(cursor, fresh), buckets))
+            kept = [] if kept_sql is None else [f"select {columns} from ({kept_sql})"]
+            rows = stream(cursor, [fresh, *kept])
+            return Written("replaced:", replace_buckets(plan, rows, buckets))
         if request["looks_up_keys"]:
             fresh = _not_there_yet(cursor, plan, staged, types, request["unique_key"], key_hashes)
-        return Written("added:", append(plan, stream(cursor, fresh)))
+        return Written("added:", append(plan, stream(cursor, [fresh])))
     finally:
         cursor.execute(f"drop table if exists {staged}")
 
@@ -153,7 +158,7 @@ def _write_range(
     if not differing:
         return Written("left as they are:", 0)
     cursor.execute(f"delete from {staged} where ({tenant}, {day}) not in ({_values(differing)})")
-    return Written("replaced:", replace_buckets(plan, stream(cursor, rows), differing))
+    return Written("replaced:", replace_buckets(plan, stream(cursor, [rows]), differing))
 
 
 def _not_there_yet(

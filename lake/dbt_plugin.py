@@ -93,6 +93,8 @@ class Plugin(BasePlugin):
             answer["columns"] = self._contract(label.partition(".")[2])
         elif verb == "buckets":
             self._current().bucket_sql[label] = request["sql"]
+        elif verb == "keeps":
+            self._current().kept_sql[label] = request["sql"]
         elif verb == "changes":
             self._current().changed_tables[label] = (request["came"], request["gone"])
         elif verb == "read_buckets":
@@ -222,6 +224,7 @@ class Plugin(BasePlugin):
             request,
             key_hashes=run.lakes.key_hashes / label,
             bucket_sql=run.bucket_sql.get(label),
+            kept_sql=run.kept_sql.get(label),
         )
         pinned = run.move(self._cursor, made.own)
         assert pinned.table is not None

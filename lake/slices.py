@@ -56,17 +56,18 @@ def slices_for(
 
 
 def stream(
-    cursor: duckdb.DuckDBPyConnection, sql: str, slices: Sequence[Slice] = WHOLE
+    cursor: duckdb.DuckDBPyConnection, queries: Sequence[str], slices: Sequence[Slice] = WHOLE
 ) -> pa.RecordBatchReader:
-    """Return the rows of ``sql``, one slice after the other.
+    """Return the rows of ``queries`` of the same columns, one after the other, slice by slice.
 
-    A cursor has one open result, so the next slice begins when the last one has been read.
+    A cursor has one open result, so the next one begins when the last one has been read.
     """
-    first = _run(cursor, sql, slices[0])
+    runs = [(sql, part) for part in slices for sql in queries]
+    first = _run(cursor, *runs[0])
 
     def batches() -> Iterator[pa.RecordBatch]:
         yield from first
-        for part in slices[1:]:
+        for sql, part in runs[1:]:
             yield from _run(cursor, sql, part)
 
     return pa.RecordBatchReader.from_batches(first.schema, batches())

@@ -18,11 +18,13 @@ from lake.log_files import LogFiles, log_files
 from lake.maintenance.compaction import Compacted, compact
 from lake.maintenance.fold import fold
 from lake.maintenance.log_cleanup import Cleaned, checkpoint, clean
-from lake.maintenance.readers import Need, needed, open_readers
+from lake.maintenance.readers import MODELLED, Need, needed, open_readers
 from lake.maintenance.vacuum import Vacuumed, vacuum
+from lake.model_table import LOG_PROPERTIES as OF_MODELS
 from lake.settings import LakeSettings
 from lake.tables import DEAD_LETTERS, LAYERS, Lake, Layer
-from lake.writer.target import LOG_PROPERTIES, ROLE
+from lake.writer.target import LOG_PROPERTIES as OF_BRONZE
+from lake.writer.target import ROLE
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +177,7 @@ class _Round:
             self._done = replace(self._done, checkpointed=made)
         if not options.steps & {"vacuum", "clean"} or self._lacks_rows(table):
             return
-        if self._is_ours and not options.dry_run and _set_log_properties(table):
+        if not options.dry_run and _set_properties(table, self._log_properties):
             table = self._open()
         need = needed(
             self._lake,
@@ -207,6 +209,14 @@ class _Round:
     def _is_ours(self) -> bool:
         """True for a table that a writer fills."""
         return self._layer == "bronze" and ROLE in self._open().metadata().configuration
+
+    @property
+    def _log_properties(self) -> Mapping[str, str]:
+        """What the log of such a table is told when it is made; empty for one of others."""
+        if self._layer in MODELLED:
+            is_a_models = self._open().metadata().name == self._done.label
+            return OF_MODELS if is_a_models else {}
+        return OF_BRONZE if self._is_ours else {}
 
     @property
     def _has_ranges(self) -> bool:
@@ -271,8 +281,8 @@ class _Round:
             )
 
 
-def _set_log_properties(table: DeltaTable) -> bool:
-    """Give a table that an older writer made what newer ones have from the start.
+def _set_properties(table: DeltaTable, properties: Mapping[str, str]) -> bool:
+    """Give a table that an older version made what newer ones have from the start.
 
     Returns:
         True when its properties were changed.
@@ -281,7 +291,7 @@ def _set_log_properties(table: DeltaTable) -> bool:
         CommitFailedError: somebody changed the table at the same moment.
     """
     told = table.metadata().configuration
-    missing = {name: value for name, value in LOG_PROPERTIES.items() if told.get(name) != value}
+    missing = {name: value for name, value in properties.items() if told.get(name) != value}
     if missing:
         table.alter.set_table_properties(missing)
     return bool(missing)

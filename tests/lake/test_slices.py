@@ -76,5 +76,5 @@ def test_each_row_is_in_one_slice(cursor: duckdb.DuckDBPyConnection) -> None:
     )
     for count in (1, 3, 7):
         slices = [{"slices": str(count), "slice": str(number)} for number in range(count)]
-        found = stream(cursor, sql, slices).read_all()["i"].to_pylist()
+        found = stream(cursor, [sql], slices).read_all()["i"].to_pylist()
         assert sorted(found) == list(range(1000))

@@ -259,6 +259,15 @@
     {%- if is_building() -%}{%- do delta_call('buckets', {'sql': sql}) -%}{%- endif -%}
 {% endmacro %}
 
+{# At the end of a model's SQL: the rows of the table's own that an increment writes again in its buckets,
+   beside those that the SQL selects. They are most of what is written, so they go from the files to the
+   writer, and not into a table first as the others do (ADR 116). #}
+{% macro and_keeps(sql) %}
+    {%- if not is_building() -%}{{ return('union all by name ' ~ sql) }}{%- endif -%}
+    {%- do delta_call('keeps', {'sql': sql}) -%}
+    {{ return('') }}
+{% endmacro %}
+
 {# Tells the plugin in which two tables, of stage_rows, an increment of this model has the rows that it
    adds to the table and those that it takes away, so that models which follow the changes need not
    look for them in all rows of the buckets. A row may be in both. #}

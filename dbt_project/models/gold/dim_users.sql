@@ -230,51 +230,46 @@
     {%- set written = in_buckets_of(written_sql, 'first_seen_date') %}
 {%- endif %}
 
-with persons as (
-    select * from {{ persons_came if is_incremental() else persons }}
-    where is_known and {{ 'true' if is_incremental() else in_scope('first_seen_date') }}
-),
+{%- set totals_sql %}
+    with owned as (
+        select
+            tenant_id,
+            identifier_type,
+            identifier,
+            user_id
+        from {{ identity }}
+        where
+            {{ 'first_seen_date >= ' ~ anew_since if is_incremental() else 'true' }}
+            and (tenant_id, user_id) in ({{ users }})
+    ),
 
-owned as (
-    select
-        tenant_id,
-        identifier_type,
-        identifier,
-        user_id
-    from {{ identity }}
-    where
-        {{ 'first_seen_date >= ' ~ anew_since if is_incremental() else 'true' }}
-        and (tenant_id, user_id) in ({{ users }})
-),
+    counted as (
+        select
+            tenant_id,
+            user_id,
+            count(*) filter (where identifier_type = 'visit') as visit_count,
+            count(*) filter (where identifier_type = 'device') as device_count
+        from owned
+        group by tenant_id, user_id
+    ),
 
-counted as (
-    select
-        tenant_id,
-        user_id,
-        count(*) filter (where identifier_type = 'visit') as visit_count,
-        count(*) filter (where identifier_type = 'device') as device_count
-    from owned
-    group by tenant_id, user_id
-),
+    active as (
+        select
+            owned.tenant_id,
+            owned.user_id,
+            max(activity.last_seen_at) as last_seen_at,
+            cast(sum(activity.event_count) as bigint) as event_count
+        from {{ days }} as activity
+        inner join owned using (tenant_id, identifier_type, identifier)
+{%- if is_incremental() %}
+        where activity.activity_date >= {{ anew_since }}
+{%- endif %}
+        group by owned.tenant_id, owned.user_id
+    )
 
-active as (
-    select
-        owned.tenant_id,
-        owned.user_id,
-        max(activity.last_seen_at) as last_seen_at,
-        cast(sum(activity.event_count) as bigint) as event_count
-    from {{ days }} as activity
-    inner join owned using (tenant_id, identifier_type, identifier)
-    {%- if is_incremental() %}
-    where activity.activity_date >= {{ anew_since }}
-    {%- endif %}
-    group by owned.tenant_id, owned.user_id
-),
-
-totals as (
     select * from counted
     inner join active using (tenant_id, user_id)
-    {%- if is_incremental() %}
+{%- if is_incremental() %}
     union all by name
     select
         there.tenant_id,
@@ -286,7 +281,13 @@ totals as (
     from {{ there }} as there
     left join {{ changes }} as changes using (tenant_id, user_id)
     where (tenant_id, user_id) not in (select tenant_id, user_id from {{ anew }})
-    {%- endif %}
+{%- endif %}
+{%- endset %}
+{%- set totals = stage_rows('totals', totals_sql) if is_incremental() else '(' ~ totals_sql ~ ')' %}
+
+with persons as (
+    select * from {{ persons_came if is_incremental() else persons }}
+    where is_known and {{ 'true' if is_incremental() else in_scope('first_seen_date') }}
 ),
 
 made as (
@@ -316,32 +317,30 @@ made as (
         persons.purchase_count,
         persons.revenue_usd
     from persons
-    inner join totals
+    inner join {{ totals }} as totals
         on persons.tenant_id = totals.tenant_id
         and persons.person_id = totals.user_id
-),
-
-final as (
-    select * from made
-    {%- if is_incremental() %}
-    union all by name
-    select
-        users.* replace (
-            coalesce(totals.last_seen_at, users.last_seen_at) as last_seen_at,
-            coalesce(totals.visit_count, users.visit_count) as visit_count,
-            coalesce(totals.device_count, users.device_count) as device_count,
-            coalesce(totals.event_count, users.event_count) as event_count
-        )
-    from {{ this }} as users
-    left join totals using (tenant_id, user_id)
-    where
-        {{ written }}
-        and (tenant_id, user_id) not in (
-            select tenant_id, person_id from {{ persons_came }}
-            union all
-            select tenant_id, user_id from {{ persons_gone }}
-        )
-    {%- endif %}
 )
 
-select * from final
+select * from made
+{%- if is_incremental() %}
+    {%- set kept_sql %}
+        select
+            users.* replace (
+                coalesce(totals.last_seen_at, users.last_seen_at) as last_seen_at,
+                coalesce(totals.visit_count, users.visit_count) as visit_count,
+                coalesce(totals.device_count, users.device_count) as device_count,
+                coalesce(totals.event_count, users.event_count) as event_count
+            )
+        from {{ this }} as users
+        left join {{ totals }} as totals using (tenant_id, user_id)
+        where
+            {{ written }}
+            and (tenant_id, user_id) not in (
+                select tenant_id, person_id from {{ persons_came }}
+                union all
+                select tenant_id, user_id from {{ persons_gone }}
+            )
+    {%- endset %}
+{{ and_keeps(kept_sql) }}
+{%- endif %}

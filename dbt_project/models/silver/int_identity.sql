@@ -156,15 +156,16 @@
     {%- endset %}
     {%- do replaces_buckets(touched_sql) %}
     {%- do keeps_changes(merged, known) %}
+    {%- set kept_sql %}
+        select * from {{ this }}
+        where
+            {{ in_buckets_of(touched_sql, 'first_seen_date') }}
+            and (tenant_id, identifier_type, identifier) not in (
+                select tenant_id, identifier_type, identifier from {{ known }}
+            )
+    {%- endset %}
 select * from {{ merged }}
-union all by name
-select *
-from {{ this }}
-where
-    {{ in_buckets_of(touched_sql, 'first_seen_date') }}
-    and (tenant_id, identifier_type, identifier) not in (
-        select tenant_id, identifier_type, identifier from {{ known }}
-    )
+{{ and_keeps(kept_sql) }}
 {%- else %}
 
 select * from ({{ fresh_sql }})

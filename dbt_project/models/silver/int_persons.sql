@@ -41,6 +41,12 @@
     {%- set came = stage_rows('came', came_sql) %}
     {%- set gone_sql = with_person ~ '(' ~ gone_rows(identity, ['*'], identifier) ~ ')' %}
     {%- set gone = stage_rows('gone', gone_sql) %}
+    {%- set met_sql %}
+        select tenant_id, person_type, person_id from {{ came }}
+        union
+        select tenant_id, person_type, person_id from {{ gone }}
+    {%- endset %}
+    {%- set met = stage_rows('met', met_sql) %}
     {#- Nobody's visit or device that was there before is among those gone. -#}
     {%- set seen_sql %}
         select
@@ -51,13 +57,9 @@
             identified_at as linked_at,
             first_seen_at,
             first_page_at
-        from {{ this }}
+        from {{ rows_near(this, ['person_type', 'person_id'], met) }}
         where
-            (tenant_id, person_type, person_id) in (
-                select tenant_id, person_type, person_id from {{ came }}
-                union
-                select tenant_id, person_type, person_id from {{ gone }}
-            )
+            (tenant_id, person_type, person_id) in (from {{ met }})
             {{ '' if all_anew else 'and is_known' }}
     {%- endset %}
     {%- set seen = stage_rows('seen', seen_sql) %}
@@ -216,15 +218,16 @@
     {%- endset %}
     {%- do replaces_buckets(written_sql) %}
     {%- do keeps_changes(made, replaced) %}
+    {%- set kept_sql %}
+        select * from {{ this }}
+        where
+            {{ in_buckets_of(written_sql, 'first_seen_date') }}
+            and (tenant_id, person_type, person_id) not in (
+                select tenant_id, person_type, person_id from {{ replaced }}
+            )
+    {%- endset %}
 select * from {{ made }}
-union all by name
-select *
-from {{ this }}
-where
-    {{ in_buckets_of(written_sql, 'first_seen_date') }}
-    and (tenant_id, person_type, person_id) not in (
-        select tenant_id, person_type, person_id from {{ replaced }}
-    )
+{{ and_keeps(kept_sql) }}
 {%- else %}
 
 select * from ({{ persons_sql }})

@@ -255,12 +255,13 @@ final as (
 
 select * from final
 {%- if is_incremental() %}
-union all by name
-select *
-from {{ this }}
-where
-    {{ in_buckets_of(touched_sql, 'session_date') }}
-    and session_key not in (select session_key from {{ replaced }})
+    {%- set kept_sql %}
+        select * from {{ this }}
+        where
+            {{ in_buckets_of(touched_sql, 'session_date') }}
+            and session_key not in (select session_key from {{ replaced }})
+    {%- endset %}
+{{ and_keeps(kept_sql) }}
 {%- elif is_backfill() %}
 where {{ in_scope('session_date') }}
 {%- endif %}

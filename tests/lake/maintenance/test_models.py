@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from lake import build_write
+from lake.log_files import log_files
 from lake.maintenance import compaction
 from lake.maintenance.groups import groups
-from lake.maintenance.run import Maintained, Options, maintain
+from lake.maintenance.run import Maintained, Options, Table, maintain
+from lake.model_table import LOG_PROPERTIES
 from tests.dbt.conftest import SPINE, Chance, TestLake, assert_same_tables
 
 NOTHING_KEPT = timedelta(0)
+ANY_TWO: tuple[Table, ...] = (("silver", "int_sessions"), ("gold", "fct_funnel"))
 
 
 def maintained(lake: TestLake, **options: Any) -> dict[str, Maintained]:
@@ -103,6 +106,34 @@ def test_a_build_after_maintenance_without_news_changes_no_row(
     result = lake.build()
     assert {node.rows for node in result.models() if node.mode == "increment"} <= {0, None}
     assert {label: lake.rows(label) for label in lake.tables()} == before
+
+
+def test_a_models_table_is_opened_from_a_checkpoint_that_forgets_what_was_replaced(
+    busy: tuple[TestLake, Chance],
+) -> None:
+    lake, chance = busy
+    for _ in range(9):
+        lake.add("clickstream", chance.batch("clickstream", lake.now, 8), minutes=3)
+        lake.build()
+    for layer, name in ANY_TWO:
+        table = lake.lake.open(layer, name)
+        log = log_files(table, None).list()
+        assert [file.version for file in log if file.kind == "checkpoint"] == [9], name
+        assert table.metadata().configuration == LOG_PROPERTIES
+
+
+def test_a_models_table_that_was_made_before_is_told_how_to_keep_its_log(
+    busy: tuple[TestLake, Chance],
+) -> None:
+    lake, chance = busy
+    for layer, name in ANY_TWO:
+        lake.lake.open(layer, name).alter.set_table_properties({"delta.checkpointInterval": "100"})
+    feed(lake, chance)
+    maintained(lake)
+    for layer, name in ANY_TWO:
+        assert lake.lake.open(layer, name).metadata().configuration == LOG_PROPERTIES
+    result = lake.build()
+    assert {node.mode for node in result.models()} <= {"increment", "seed", "table"}
 
 
 @pytest.mark.parametrize("full_refresh", [False, True])
