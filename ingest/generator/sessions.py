@@ -22,6 +22,7 @@ from ingest.generator.draws import (
 )  # fmt: skip
 from ingest.generator.members import Members
 from ingest.generator.walk import (
+    BUYS_AGAIN,
     PAGE_VIEW,
     PRESALE,
     PURCHASE,
@@ -45,9 +46,11 @@ from ingest.generator.world import (
 )  # fmt: skip
 
 MEMBER_SHARE: Final = 0.15
-"""Visits by people who have an account; they look around and buy nothing."""
+"""Visits by people who have an account; most look around and buy nothing."""
+_BUY_AGAIN_SHARE: Final = 0.08
+"""Of these visits. So there are purchases to which several visits led, by different channels."""
 
-MEAN_EVENTS: Final = 4.25
+MEAN_EVENTS: Final = 4.54
 """Events of all three contracts in a visit, measured; decides how many visits to begin."""
 
 _SOURCES: Final = ("", "google", "x", "telegram", "google", "facebook", "tiktok", "newsletter")
@@ -104,7 +107,8 @@ def make_sessions(
 ) -> list[Batch]:
     """Make all events of the visits that begin at ``started_ms``, up to 90 minutes each."""
     visits = _visits(world, members, rng, started_ms, session_ids)
-    reach = np.where(visits.is_member, 0, pick(rng, VISIT_SHARES, len(started_ms)))
+    returns = np.where(rng.random(len(started_ms)) < _BUY_AGAIN_SHARE, BUYS_AGAIN, 0)
+    reach = np.where(visits.is_member, returns, pick(rng, VISIT_SHARES, len(started_ms)))
     walks = walk(rng, reach)
     return [
         _clickstream(world, visits, walks, rng),

@@ -3,7 +3,7 @@
 A visit is a row of steps. Each optional step gets a place between two fixed ones, and sorting
 all steps of all visits at once by (visit, place) gives every visit its order. So a sign-up
 always follows the view of the register page, a wallet is connected after the sign-up, and a
-purchase comes after the wallet.
+first purchase comes after the wallet.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ VISIT_SHARES: Final = (0.480, 0.360, 0.070, 0.090)
 Higher than on real sites: it makes 85 : 10 : 5 clickstream events, registrations, conversions.
 """
 
+BUYS_AGAIN: Final = len(VISIT_SHARES)
+"""How far somebody goes who has an account and a wallet, and comes back to buy."""
+
 _WHITELIST_SHARE: Final = 0.12
 """Of those who sign up and go no further."""
 _PRESALE_SHARE: Final = 0.3
@@ -35,9 +38,9 @@ _PRESALE_SHARE: Final = 0.3
 _FORM_SHARE: Final = 0.7
 """Of those who sign up: how many are seen filling in the form."""
 
-_EXTRA_PAGES: Final = (0.55, 1.1, 1.6, 2.0)
+_EXTRA_PAGES: Final = (0.55, 1.1, 1.6, 2.0, 1.1)
 """Mean pages beyond those that the visit's end needs, by how far it goes."""
-_EXTRA_ACTIONS: Final = (0.75, 0.9, 1.2, 1.5)
+_EXTRA_ACTIONS: Final = (0.75, 0.9, 1.2, 1.5, 0.9)
 """Mean clicks, scrolls and form entries, by how far the visit goes."""
 MOST_PAGES: Final = 15
 
@@ -49,7 +52,7 @@ _LANDING_WEIGHTS: Final = (72, 12, 8, 8)
 _AT_REGISTER, _AT_FORM, _AT_SIGNUP, _AT_WHITELIST = 10.0, 10.5, 11.0, 12.0
 _AT_PRESALE_PAGE, _AT_WALLET, _AT_PURCHASE, _AT_END = 13.0, 14.0, 15.0, 20.0
 
-_MEDIAN_SECONDS: Final = (150.0, 330.0, 480.0, 620.0)
+_MEDIAN_SECONDS: Final = (150.0, 330.0, 480.0, 620.0, 330.0)
 """Median length of a visit, by how far it goes."""
 _SHORTEST_MS: Final = 30_000
 _LONGEST_MS: Final = 90 * 60_000
@@ -76,7 +79,7 @@ class Walks:
 
 
 def walk(rng: np.random.Generator, reach: Ints) -> Walks:
-    """Walk visits; ``reach`` says how far each goes, as an index into ``VISIT_SHARES``."""
+    """Walk visits; ``reach`` says how far each goes: an index into ``VISIT_SHARES``, or further."""
     visit, kind, page, place = _steps(rng, reach)
     order = np.lexsort((place, visit))
     visit, kind, page = visit[order], kind[order], page[order]
@@ -102,8 +105,10 @@ def walk(rng: np.random.Generator, reach: Ints) -> Walks:
 def _steps(rng: np.random.Generator, reach: Ints) -> tuple[Ints, Ints, Ints, Floats]:
     """Return visit, kind, page and place of all steps, unordered."""
     visits = np.arange(len(reach))
-    signs_up, connects, buys = reach >= 1, reach >= 2, reach >= 3
-    needed = 1 + signs_up + connects
+    is_new = reach < BUYS_AGAIN
+    signs_up, connects = is_new & (reach >= 1), is_new & (reach >= 2)
+    decides, buys = reach >= 2, reach >= 3
+    needed = 1 + signs_up + decides
     mean_pages = np.array(_EXTRA_PAGES)[reach]
     pages = np.minimum(rng.geometric(1 / (1 + mean_pages)) - 1, MOST_PAGES - needed)
     actions = rng.poisson(np.array(_EXTRA_ACTIONS)[reach])
@@ -141,7 +146,7 @@ def _steps(rng: np.random.Generator, reach: Ints) -> tuple[Ints, Ints, Ints, Flo
     add(who, REGISTER, _NO_PAGE, _AT_SIGNUP)
     who = visits[reach == 1]
     add(who[rng.random(len(who)) < _WHITELIST_SHARE], WHITELIST, _NO_PAGE, _AT_WHITELIST)
-    add(visits[connects], PAGE_VIEW, _PAGE["presale"], _AT_PRESALE_PAGE)
+    add(visits[decides], PAGE_VIEW, _PAGE["presale"], _AT_PRESALE_PAGE)
     add(visits[connects], WALLET, _NO_PAGE, _AT_WALLET)
     who = visits[buys]
     kinds = np.where(rng.random(len(who)) < _PRESALE_SHARE, PRESALE, PURCHASE)

@@ -57,9 +57,7 @@ def test_visits_begin_before_they_go_on(contracts: tuple[Contract, ...]) -> None
     for _, message in seen:
         if message.contract in ("clickstream", "registrations", "conversions"):
             contracts_seen = reached.setdefault(message.payload["session_id"], set())
-            if message.contract == "conversions":
-                assert "registrations" in contracts_seen
-            if message.contract == "registrations":
+            if message.contract in ("registrations", "conversions"):
                 assert "clickstream" in contracts_seen
             contracts_seen.add(message.contract)
     assert sum("conversions" in kinds for kinds in reached.values()) > 20

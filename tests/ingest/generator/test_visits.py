@@ -17,6 +17,10 @@ def whole(visits: Visits) -> list[list[Message]]:
     return [messages for messages in visits.values() if when(messages[0]) < OPEN]
 
 
+def signs_up(messages: list[Message]) -> bool:
+    return any(message.contract == "registrations" for message in messages)
+
+
 def test_a_visit_stays_with_one_tenant_site_and_person(visits: Visits) -> None:
     for messages in visits.values():
         assert len({m.payload["tenant_id"] for m in messages}) == 1
@@ -36,9 +40,11 @@ def test_nobody_signs_up_before_seeing_the_register_page(visits: Visits) -> None
     assert signups > 1_000
 
 
-def test_wallets_come_after_sign_up_and_purchases_after_wallets(visits: Visits) -> None:
+def test_wallets_come_after_sign_up_and_first_purchases_after_wallets(visits: Visits) -> None:
     purchases = 0
     for messages in visits.values():
+        if not signs_up(messages):
+            continue
         reached: set[str] = set()
         for message in messages:
             if message.contract == "registrations":
@@ -51,6 +57,18 @@ def test_wallets_come_after_sign_up_and_purchases_after_wallets(visits: Visits) 
                     purchases += 1
                 reached.add(kind)
     assert purchases > 200
+
+
+def test_some_who_come_back_buy_and_do_nothing_else_that_counts(visits: Visits) -> None:
+    bought = 0
+    for messages in visits.values():
+        conversions = [m.payload for m in messages if m.contract == "conversions"]
+        if conversions and not signs_up(messages):
+            (only,) = conversions
+            assert only["conversion_type"] in ("token_purchase", "presale_participate")
+            assert {m.payload["user_id"] for m in messages} == {only["user_id"]}
+            bought += 1
+    assert bought > 20
 
 
 def test_the_person_is_known_from_the_sign_up_on(visits: Visits) -> None:
