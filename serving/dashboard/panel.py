@@ -11,8 +11,11 @@ from serving.dashboard.filters import Filters, Period, where
 from serving.dashboard.mart import Mart
 
 Kind = Literal["numbers", "lines", "bars", "heatmap", "funnel", "table"]
-Form = Literal["text", "count", "usd", "cost", "share", "number", "day", "moment", "seconds"]
-"""How a value is written; ``cost`` is US dollars to a hundredth of a cent."""
+Form = Literal[
+    "text", "count", "usd", "cost", "share", "number", "day", "moment", "clock", "seconds"
+]
+"""How a value is written: ``cost`` US dollars to a hundredth of a cent, ``moment`` a day and a time
+of day in UTC, ``clock`` that time alone."""
 
 LIVE_DATES = "{} >= $first"
 IN_PERIOD = "{} between $first and $last"

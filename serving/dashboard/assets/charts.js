@@ -275,7 +275,7 @@ function funnel(body, { columns, records }) {
 
 // --- table -----------------------------------------------------------------------------------
 
-const isText = (column) => ["text", "day", "moment"].includes(column.form);
+const isText = (column) => ["text", "day", "moment", "clock"].includes(column.form);
 
 function table(body, { title, columns, records }) {
   const rows = make("tbody");

@@ -26,6 +26,7 @@ export function write(value, form) {
     case "share": return percent.format(value);
     case "day": return day.format(new Date(value));
     case "moment": return moment(value);
+    case "clock": return clock.format(new Date(value));
     case "seconds": return span(value);
     default: return String(value);
   }

@@ -129,7 +129,7 @@ LIVE: Final = Page(
                 Column("page_type", "Page", "text"),
                 Column("session_count", "Sessions"),
                 Column("signed_in_count", "Signed in"),
-                Column("last_seen_at", "Last seen", "moment"),
+                Column("last_seen_at", "Last seen", "clock"),
             ),
             width=1,
         ),
