@@ -34,6 +34,7 @@ from lake.writer.buffer import TopicBuffer
 from lake.writer.committer import Committer
 from lake.writer.consuming import MAX_POLL_SECONDS, configuration, fatal, session_seconds
 from lake.writer.decoding import Decoding
+from lake.writer.leaving import close_in_time
 from lake.writer.live_rules import LiveRules
 from lake.writer.messages import Decoded, Messages
 from lake.writer.partitions import Partitions
@@ -168,7 +169,7 @@ class WriterLoop:
             self._buffers.clear()
             self._committer.close()
             self._decoding.close()
-            self._consumer.close()
+            close_in_time(self._consumer)
 
     def _turn(self) -> None:
         self._hold_back()
