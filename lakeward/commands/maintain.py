@@ -58,7 +58,7 @@ def maintain(
     require_tables(lake)
     options = replace(Options.of(settings), dry_run=dry_run, force=force)
     if steps:
-        options = replace(options, steps=frozenset(_step(text) for text in steps))
+        options = replace(options, steps=frozenset(map(_step, _words(steps))))
     chosen = choose(lake, _named(lake, tables) if tables else None)
     done: list[Maintained] = []
     with progress("maintaining", len(chosen), "tables") as show:
@@ -73,11 +73,16 @@ def maintain(
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
+def _words(texts: Sequence[str]) -> list[str]:
+    """Return what an option names, given once with commas or several times."""
+    return [word.strip() for text in texts for word in text.split(",")]
+
+
 def _step(text: str) -> Step:
     from lake.maintenance.run import STEPS
 
     for step in STEPS:
-        if step == text.strip():
+        if step == text:
             return step
     raise typer.BadParameter(f"{text!r} is none of {', '.join(STEPS)}", param_hint="--steps")
 
@@ -87,7 +92,7 @@ def _named(lake: Any, texts: Sequence[str]) -> list[Table]:
     from lake.tables import LAYERS
 
     found: list[Table] = []
-    for text in (part.strip() for whole in texts for part in whole.split(",")):
+    for text in _words(texts):
         layer, _, name = text.partition(".")
         known = next((one for one in LAYERS if one == layer), None)
         if known is None:

@@ -47,6 +47,26 @@ def test_only_the_tables_and_steps_asked_for_are_done(home: Path) -> None:
     assert (files(home, "good"), files(home, "other")) == (1, 10)
 
 
+def test_several_are_named_with_commas_or_one_after_the_other(home: Path) -> None:
+    asked = ["--tables", "gold.good,gold.other", "--steps", "compact,checkpoint"]
+    document = json.loads(lakeward(home, "--json", "--dry-run", *asked).stdout)
+    one_by_one = [
+        "-t",
+        "gold.good",
+        "-t",
+        "gold.other",
+        "--steps",
+        "compact",
+        "--steps",
+        "checkpoint",
+    ]
+    assert json.loads(lakeward(home, "--json", "--dry-run", *one_by_one).stdout) == document
+    for table in document["tables"]:
+        assert table["compacted"]["files_after"] == 1
+        assert table["checkpointed"]
+        assert table["vacuumed"] is None
+
+
 def test_a_dry_run_says_so_and_changes_nothing(home: Path) -> None:
     done = lakeward(home, "--dry-run")
     assert "10 -> 1" in done.stdout
