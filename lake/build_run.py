@@ -62,8 +62,8 @@ class BuildRun:
     bucket_sql: dict[str, str] = field(default_factory=dict)
     """For a model that works out itself which buckets it replaces: the query that gives them."""
     kept_sql: dict[str, str] = field(default_factory=dict)
-    """For a model that tells its own rows which stay as they are from those it makes: the former's
-    query."""
+    """For a model that names the rows of its own that it writes again beside those that it makes
+    (``and_keeps``): the query that gives them."""
     changed_tables: dict[str, tuple[str, str]] = field(default_factory=dict)
     """For a model that stages the rows that come and go: the tables with them."""
     staged: dict[str, StagedRows] = field(default_factory=dict)

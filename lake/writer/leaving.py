@@ -22,10 +22,13 @@ class Closable(Protocol):
 def close_in_time(consumer: Closable, seconds: float = SECONDS) -> bool:
     """Close a consumer, or leave it behind after ``seconds``; return whether it was closed.
 
-    librdkafka's close may wait for ever when a broker dies in the same moment (seen with 2.16.0: it
-    waited for the end of a rebalance; confluentinc/librdkafka#4884 is a way there). Nothing hangs
-    on it: offsets are in the tables, and Kafka gives the partitions to others once the session
-    has timed out. The thread that is left does not keep the process from ending.
+    librdkafka's close may wait for ever, as it did with 2.16.0 when the broker was killed in the
+    same moment; confluentinc/librdkafka#4884 is a way there, not known to be this one. Nothing
+    depends on it: offsets are in the tables, and Kafka gives the partitions to others once the
+    session has timed out. The thread that is left does not keep the process from ending.
+
+    Raises:
+        KafkaException: what closing raised, if it did so in time.
     """
     raised: list[BaseException] = []
 
